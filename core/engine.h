@@ -1,0 +1,108 @@
+// Start here: attention, softmax(Q·Kᵀ·scale + mask)·V, as a library.
+//
+//   attnd::core::Engine engine({});
+//   auto problem = attnd::core::CheckProblem(description, {});
+//   auto report = engine.Run(*problem, {.query = q, .key = k, .value = v, .output = out});
+//
+// The result of a row depends, bit for bit, only on its query, the keys it sees with their values, the options, and the
+// kernel and vector instruction set that the machine has: not on the number of workers, on what else runs, or on the batch.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/observer.h"
+#include "core/problem.h"
+
+namespace attnd::core {
+
+// Where a problem's tensors lie. All are borrowed until the call is done, dense, and aligned to their elements.
+struct Tensors {
+  const void* query = nullptr;
+  const void* key = nullptr;
+  const void* value = nullptr;
+  const std::uint8_t* mask = nullptr;  // where the problem has a boolean mask
+  void* output = nullptr;              // of the query's element type
+  float* weights = nullptr;            // where the problem has weights
+  float* log_sum_exp = nullptr;        // where the problem has log_sum_exp; natural logarithm
+};
+
+// What was done for a problem. attention.proto's Report says what each means.
+struct Report {
+  std::string kernel;
+  std::int64_t query_tile_rows = 0;
+  std::int64_t key_tile_keys = 0;
+  std::int64_t computed_tiles = 0;
+  std::int64_t skipped_tiles = 0;
+  double floating_point_operations = 0;
+  std::int64_t empty_rows = 0;
+  double queue_seconds = 0;
+  double compute_seconds = 0;
+};
+
+// Shared by a caller and the engine; may be set from any thread, once and for all.
+class Cancellation {
+ public:
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> cancelled_ = false;
+};
+
+struct CallOptions {
+  absl::Time deadline = absl::InfiniteFuture();
+  std::shared_ptr<const Cancellation> cancellation;  // may be null
+};
+
+struct EngineOptions {
+  // 0: as many as CPUs this process may use (its affinity and its control group's quota).
+  int worker_count = 0;
+  // Borrowed for the engine's life; may be null.
+  Observer* observer = nullptr;
+};
+
+struct KernelDescription {
+  ElementType element_type;
+  std::string kernel;
+};
+
+// Thread-safe.
+class Engine {
+ public:
+  explicit Engine(const EngineOptions& options);
+  // Waits until every call is done.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  using Done = std::function<void(absl::StatusOr<Report>)>;
+
+  // Starts a call and returns. `done` runs exactly once, on a worker: with the report when every output is filled; with
+  // CANCELLED or DEADLINE_EXCEEDED when the call was given up, its outputs then being unspecified; with RESOURCE_EXHAUSTED when
+  // memory could not be had. When it runs, nothing touches the tensors any more. It must not block, and may start other calls.
+  void Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done);
+
+  // The same, waiting. Must not be called from a `done`.
+  absl::StatusOr<Report> Run(const Problem& problem, const Tensors& tensors, CallOptions options = {});
+
+  // The most memory that the call will hold beyond its tensors and the workers' scratch: its packed keys and values.
+  std::int64_t PackedSizeBytes(const Problem& problem) const;
+
+  int worker_count() const;
+  // The kernel of every element type that query, key and value may have.
+  std::vector<KernelDescription> kernels() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace attnd::core
