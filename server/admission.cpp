@@ -1,0 +1,63 @@
+#include "server/admission.h"
+
+#include <absl/log/check.h>
+#include <absl/strings/str_format.h>
+
+#include <utility>
+
+namespace attnd::server {
+
+Reservation::~Reservation() {
+  if (admission_ != nullptr) admission_->Release(bytes_);
+}
+
+Reservation::Reservation(Reservation&& other) noexcept
+    : admission_(std::exchange(other.admission_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+
+Reservation& Reservation::operator=(Reservation&& other) noexcept {
+  Reservation taken(std::move(other));
+  std::swap(admission_, taken.admission_);
+  std::swap(bytes_, taken.bytes_);
+  return *this;
+}
+
+absl::Status Reservation::Extend(std::int64_t bytes) {
+  DCHECK(admission_ != nullptr) << "an empty reservation cannot be extended";
+  if (absl::Status status = admission_->Take(bytes); !status.ok()) return status;
+  bytes_ += bytes;
+  return absl::OkStatus();
+}
+
+Admission::Admission(std::int64_t max_in_flight_bytes) : max_in_flight_bytes_(max_in_flight_bytes) {}
+
+absl::StatusOr<Reservation> Admission::Reserve(std::int64_t bytes) {
+  if (absl::Status status = Take(bytes); !status.ok()) return status;
+  return Reservation(this, bytes);
+}
+
+std::int64_t Admission::in_flight_bytes() const {
+  absl::MutexLock lock(&mutex_);
+  return in_flight_bytes_;
+}
+
+absl::Status Admission::Take(std::int64_t bytes) {
+  DCHECK_GE(bytes, 0);
+  absl::MutexLock lock(&mutex_);
+  // Written so that no sum can overflow, whatever a request claims.
+  if (bytes > max_in_flight_bytes_ - in_flight_bytes_) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "bytes in flight: the request needs %d more bytes while %d are held, and the server's limit is %d; %s", bytes,
+        in_flight_bytes_, max_in_flight_bytes_,
+        bytes > max_in_flight_bytes_ ? "a request of this size is never accepted" : "retry later"));
+  }
+  in_flight_bytes_ += bytes;
+  return absl::OkStatus();
+}
+
+void Admission::Release(std::int64_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  in_flight_bytes_ -= bytes;
+  DCHECK_GE(in_flight_bytes_, 0);
+}
+
+}  // namespace attnd::server
