@@ -3,11 +3,11 @@
 
 #include <absl/container/inlined_vector.h>
 #include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 namespace attnd::core {
 
@@ -16,7 +16,7 @@ enum class ElementType : std::uint8_t { kFloat32, kBfloat16, kFloat16, kInt32, k
 std::size_t ElementSizeBytes(ElementType type);
 
 // "float32", "bfloat16", "float16", "int32" or "bool".
-std::string_view ElementTypeName(ElementType type);
+absl::string_view ElementTypeName(ElementType type);
 
 // The size of each dimension, outermost first.
 using Shape = absl::InlinedVector<std::int64_t, 4>;
@@ -31,6 +31,6 @@ struct TensorDescription {
 
 // The bytes of a dense tensor. INVALID_ARGUMENT, with `field` in its text, where a dimension is below 1 or the product does
 // not fit 63 bits.
-absl::StatusOr<std::int64_t> SizeBytes(const TensorDescription& tensor, std::string_view field);
+absl::StatusOr<std::int64_t> SizeBytes(const TensorDescription& tensor, absl::string_view field);
 
 }  // namespace attnd::core

@@ -1,0 +1,134 @@
+// The products by oneDNN's matmul primitive, for machines where it has no micro-kernels.
+#include <oneapi/dnnl/dnnl.hpp>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include <array>
+#include <unordered_map>
+
+#include "core/kernels/kernel_list.h"
+#include "core/kernels/lru_cache.h"
+
+namespace attnd::core::kernels {
+namespace {
+
+using dnnl::memory;
+
+// One class only: a general matrix product may take another way, with other bits, for another number of rows.
+constexpr std::array<std::int64_t, 1> kRowClasses = {16};
+
+constexpr std::size_t kKeptProducts = 256;
+
+const dnnl::engine& CpuEngine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+// A primitive must run in the calling worker alone, and oneDNN may be built with OpenMP.
+void HoldToOneThread() {
+#ifdef _OPENMP
+  thread_local const bool held = [] {
+    omp_set_num_threads(1);
+    return true;
+  }();
+  static_cast<void>(held);
+#endif
+}
+
+dnnl::stream& ThreadStream() {
+  thread_local dnnl::stream stream(CpuEngine());
+  return stream;
+}
+
+// Grows to the largest that was asked for.
+void* ThreadScratchpad(std::size_t size_bytes) {
+  thread_local std::vector<std::byte> scratchpad;
+  if (scratchpad.size() < size_bytes) scratchpad.resize(size_bytes);
+  return scratchpad.data();
+}
+
+dnnl::matmul::primitive_desc Describe(const ProductShape& s) {
+  const auto matrix = [](std::int64_t rows, std::int64_t columns, std::int64_t stride) {
+    return memory::desc({rows, columns}, memory::data_type::f32, memory::dims{stride, 1});
+  };
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (s.accumulate) {
+    dnnl::post_ops post_ops;
+    post_ops.append_sum(1.0F);
+    attributes.set_post_ops(post_ops);
+  }
+  return {CpuEngine(), matrix(s.rows, s.inner, s.a_stride), matrix(s.inner, s.columns, s.columns),
+          matrix(s.rows, s.columns, s.c_stride), attributes};
+}
+
+class MatmulProduct final : public Product {
+ public:
+  explicit MatmulProduct(const ProductShape& shape) : shape_(shape), description_(Describe(shape)), matmul_(description_) {}
+
+  void Run(const void* a, const void* b, std::int64_t panels, float* c) const override {
+    HoldToOneThread();
+    const auto at = [](const memory::desc& description, const void* data) {
+      return memory(description, CpuEngine(), const_cast<void*>(data));
+    };
+    const memory::desc scratchpad = description_.scratchpad_desc();
+    const float* panel_data = static_cast<const float*>(b);
+    for (std::int64_t panel = 0; panel < panels; ++panel) {
+      const std::unordered_map<int, memory> arguments = {
+          {DNNL_ARG_SRC, at(description_.src_desc(), a)},
+          {DNNL_ARG_WEIGHTS, at(description_.weights_desc(), panel_data + panel * shape_.inner * shape_.columns)},
+          {DNNL_ARG_DST, at(description_.dst_desc(), c + panel * shape_.columns)},
+          {DNNL_ARG_SCRATCHPAD, at(scratchpad, ThreadScratchpad(scratchpad.get_size()))}};
+      matmul_.execute(ThreadStream(), arguments);
+    }
+    ThreadStream().wait();
+  }
+
+ private:
+  const ProductShape shape_;
+  const dnnl::matmul::primitive_desc description_;
+  const dnnl::matmul matmul_;
+};
+
+class TransposingPacker final : public Packer {
+ public:
+  TransposingPacker(std::int64_t inner, std::int64_t columns) : inner_(inner), columns_(columns) {}
+
+  void Run(const void* plain, void* packed) const override {
+    const float* from = static_cast<const float*>(plain);
+    float* to = static_cast<float*>(packed);
+    for (std::int64_t i = 0; i < inner_; ++i) {
+      for (std::int64_t j = 0; j < columns_; ++j) to[i * columns_ + j] = from[j * inner_ + i];
+    }
+  }
+
+ private:
+  const std::int64_t inner_;
+  const std::int64_t columns_;
+};
+
+class MatmulProducts final : public Products {
+ public:
+  std::string name() const override { return "matmul-float32"; }
+  ElementType operand_type() const override { return ElementType::kFloat32; }
+  std::span<const std::int64_t> row_classes() const override { return kRowClasses; }
+
+  std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) override {
+    return products_.GetOrMake(shape, [&] { return std::make_shared<MatmulProduct>(shape); });
+  }
+  std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) override {
+    return std::make_shared<TransposingPacker>(inner, columns);
+  }
+  std::shared_ptr<const Packer> MakeValuePacker(std::int64_t, std::int64_t) override { return nullptr; }
+
+ private:
+  LruCache<ProductShape, Product> products_{kKeptProducts};
+};
+
+}  // namespace
+
+std::shared_ptr<Products> MakeMatmulProducts() { return std::make_shared<MatmulProducts>(); }
+
+}  // namespace attnd::core::kernels

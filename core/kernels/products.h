@@ -1,0 +1,81 @@
+// The two matrix products of attention, Q·Kᵀ and P·V, on packed tiles: plain pointers, sizes and strides.
+//
+// A packed operand B is cut into panels of kPanelColumns columns (the last one narrower); each panel is contiguous, in whatever
+// order the implementation wants. Every size that a product is made for comes from a closed set: rows from row_classes(),
+// columns and inner dimensions padded with zeros to multiples of kPadding.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace attnd::core::kernels {
+
+// oneDNN packs panels of at most 64 columns for matrix units (dnnl::ukernel::transform).
+inline constexpr std::int64_t kPanelColumns = 64;
+// The narrowest panel that oneDNN packs; also even, as AMX wants a bfloat16 inner dimension to be.
+inline constexpr std::int64_t kPadding = 16;
+
+constexpr std::int64_t PaddedSize(std::int64_t size) { return (size + kPadding - 1) / kPadding * kPadding; }
+
+// C[rows × columns] = A[rows × inner]·B[inner × columns], or += where it accumulates. C is float32.
+struct ProductShape {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;  // at most kPanelColumns
+  std::int64_t inner = 0;
+  std::int64_t a_stride = 0;  // elements from a row of A to the next
+  std::int64_t c_stride = 0;
+  bool accumulate = false;
+
+  bool operator==(const ProductShape&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const ProductShape& s) {
+    return H::combine(std::move(state), s.rows, s.columns, s.inner, s.a_stride, s.c_stride, s.accumulate);
+  }
+};
+
+// Thread-safe.
+class Product {
+ public:
+  virtual ~Product() = default;
+  // The product with `panels` panels of B that follow each other without a gap, each giving the next `columns` columns of C.
+  virtual void Run(const void* a, const void* b, std::int64_t panels, float* c) const = 0;
+};
+
+// Thread-safe.
+class Packer {
+ public:
+  virtual ~Packer() = default;
+  // Packs one panel from a dense plain matrix.
+  virtual void Run(const void* plain, void* packed) const = 0;
+};
+
+// One implementation of the products, for one operand type. Thread-safe.
+class Products {
+ public:
+  virtual ~Products() = default;
+
+  // For example "brgemm-float32".
+  virtual std::string name() const = 0;
+  // The type of A and B.
+  virtual ElementType operand_type() const = 0;
+  // The numbers of rows that products are made for, descending. A row's bits are the same in all of them.
+  virtual std::span<const std::int64_t> row_classes() const = 0;
+
+  // Keeps what it made, but only so much; what is made again has the same bits.
+  virtual std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) = 0;
+  // Packs [columns × inner] as a panel of [inner × columns].
+  virtual std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) = 0;
+  // Packs [inner × columns] as a panel; null where the plain matrix is one already.
+  virtual std::shared_ptr<const Packer> MakeValuePacker(std::int64_t inner, std::int64_t columns) = 0;
+
+  // Gives up what products hold on the calling thread (the state of matrix units). Called at the end of each piece of work.
+  virtual void ReleaseThread() const {}
+};
+
+}  // namespace attnd::core::kernels

@@ -1,0 +1,366 @@
+#include "core/kernels/softmax.h"
+
+#include <cassert>
+#include <cstring>
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/softmax.cpp"
+#include <hwy/foreach_target.h>  // compiles what follows once for each instruction set
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace attnd::core::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32 = hn::ScalableTag<float>;
+using I32 = hn::RebindToSigned<F32>;
+using Vec = hn::Vec<F32>;
+using Mask = hn::Mask<F32>;
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// 2^x, to 7.5e-8 relative for x in [−126, 128), 0 below, NaN for NaN. The polynomial is the minimax one of degree 5 for 2^f over
+// f in [−0.5, 0.5] in relative error, found with Remez' exchange.
+HWY_INLINE Vec Exp2(F32 d, Vec x) {
+  const I32 di;
+  const auto n = hn::NearestInt(x);
+  const Vec f = hn::Sub(x, hn::ConvertTo(d, n));
+  Vec p = hn::Set(d, 0x1.5c08e534cb127p-10F);
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.3d0c52cd2091bp-7F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.c6b6e4f95355fp-5F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.ebf9174f8f26bp-3F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.62e428c5babf1p-1F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.00000133c128cp+0F));
+  const Vec scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(n)));
+  // A NaN keeps its payload through the polynomial, but the exponent added to its bits may have made it a number.
+  const Vec result = hn::IfThenElse(hn::IsNaN(x), x, scaled);
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), result);
+}
+
+HWY_INLINE float Exp2(float x) {
+  const F32 d;
+  return hn::GetLane(Exp2(d, hn::Set(d, x)));
+}
+
+// Which lanes of a vector at `column` count.
+struct AllVisible {
+  static constexpr bool kAll = true;
+  HWY_INLINE Mask operator()(F32 d, std::int64_t /*column*/) const { return hn::FirstN(d, hn::Lanes(d)); }
+};
+
+struct IntervalVisible {
+  static constexpr bool kAll = false;
+  ColumnInterval interval;
+  HWY_INLINE Mask operator()(F32 d, std::int64_t column) const {
+    const I32 di;
+    const auto index = hn::Iota(di, static_cast<std::int32_t>(column));
+    const auto inside = hn::And(hn::Ge(index, hn::Set(di, static_cast<std::int32_t>(interval.begin))),
+                                hn::Lt(index, hn::Set(di, static_cast<std::int32_t>(interval.end))));
+    return hn::RebindMask(d, inside);
+  }
+};
+
+struct MaskVisible {
+  static constexpr bool kAll = false;
+  IntervalVisible inside;
+  const std::uint8_t* mask;
+  HWY_INLINE Mask operator()(F32 d, std::int64_t column) const {
+    const I32 di;
+    const hn::Rebind<std::uint8_t, F32> d8;
+    const std::int64_t left = inside.interval.end - column;
+    const std::size_t count = left > 0 ? static_cast<std::size_t>(left) : 0;
+    const auto bytes = hn::LoadN(d8, mask + column, HWY_MIN(count, hn::Lanes(d)));
+    const auto set = hn::Ne(hn::PromoteTo(di, bytes), hn::Zero(di));
+    return hn::And(inside(d, column), hn::RebindMask(d, set));
+  }
+};
+
+HWY_INLINE void StoreWeights(F32 d, Vec weights, float* to) { hn::StoreU(weights, d, to); }
+HWY_INLINE void StoreWeights(F32 d, Vec weights, hwy::bfloat16_t* to) {
+  const hn::Rebind<hwy::bfloat16_t, F32> d16;
+  hn::StoreU(hn::DemoteTo(d16, weights), d16, to);
+  static_cast<void>(d);
+}
+HWY_INLINE void StoreWeights(F32 d, Vec weights, hwy::float16_t* to) {
+  const hn::Rebind<hwy::float16_t, F32> d16;
+  hn::StoreU(hn::DemoteTo(d16, weights), d16, to);
+  static_cast<void>(d);
+}
+
+struct RowState {
+  float maximum;
+  float sum;
+  float factor;
+  bool seen;
+};
+
+// The columns are worked through in whole vectors from the tile's first column, and hidden ones add an exact zero, so a sum's
+// bits do not depend on where the visible interval lies or on how wide the tile is padded.
+template <typename Visible, typename Weight>
+HWY_INLINE void UpdateRow(const float* scores, Weight* weights, std::int64_t columns, float scale_log2e,
+                          Visible visible, RowState& state) {
+  const F32 d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const Vec scale = hn::Set(d, scale_log2e);
+  const Vec hidden = hn::Set(d, kMinusInfinity);
+
+  Vec maxima = hidden;
+  Mask any = hn::FirstN(d, 0);
+  for (std::int64_t c = 0; c < columns; c += lanes) {
+    Vec x = hn::Mul(hn::LoadU(d, scores + c), scale);
+    if constexpr (!Visible::kAll) {
+      const Mask counts = visible(d, c);
+      any = hn::Or(any, counts);
+      x = hn::IfThenElse(counts, x, hidden);
+    }
+    maxima = hn::Max(maxima, x);
+  }
+  if (Visible::kAll || !hn::AllFalse(d, any)) state.seen = true;
+  const float maximum = HWY_MAX(state.maximum, hn::ReduceMax(d, maxima));
+  // While every score that counted is −∞, any finite reference gives the weights 0 that they have beside a finite score.
+  const float reference = maximum == kMinusInfinity ? 0.0F : maximum;
+
+  Vec sums = hn::Zero(d);
+  const Vec references = hn::Set(d, reference);
+  for (std::int64_t c = 0; c < columns; c += lanes) {
+    Vec w = Exp2(d, hn::MulSub(hn::LoadU(d, scores + c), scale, references));
+    if constexpr (!Visible::kAll) w = hn::IfThenElseZero(visible(d, c), w);
+    sums = hn::Add(sums, w);
+    StoreWeights(d, w, weights + c);
+  }
+  state.factor = Exp2(state.maximum - reference);
+  state.sum = state.sum * state.factor + hn::ReduceSum(d, sums);
+  state.maximum = maximum;
+}
+
+template <typename Weight>
+void UpdateTile(const SoftmaxTile& tile) {
+  Weight* all_weights = static_cast<Weight*>(tile.weights);
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    const float* scores = tile.scores + r * tile.stride;
+    Weight* weights = all_weights + r * tile.stride;
+    const IntervalVisible inside{tile.visible[r]};
+    RowState state{tile.maximum[r], tile.sum[r], 1.0F, tile.seen[r] != 0};
+    if (tile.mask != nullptr) {
+      UpdateRow(scores, weights, tile.columns, tile.scale_log2e,
+                MaskVisible{inside, tile.mask + r * tile.mask_row_stride}, state);
+    } else if (inside.interval.begin == 0 && inside.interval.end == tile.columns) {
+      UpdateRow(scores, weights, tile.columns, tile.scale_log2e, AllVisible{}, state);
+    } else {
+      UpdateRow(scores, weights, tile.columns, tile.scale_log2e, inside, state);
+    }
+    tile.maximum[r] = state.maximum;
+    tile.sum[r] = state.sum;
+    tile.factor[r] = state.factor;
+    tile.seen[r] = state.seen ? 1 : 0;
+  }
+}
+
+void UpdateSoftmaxImpl(const SoftmaxTile& tile) {
+  switch (tile.weights_type) {
+    case ElementType::kFloat32:
+      return UpdateTile<float>(tile);
+    case ElementType::kBfloat16:
+      return UpdateTile<hwy::bfloat16_t>(tile);
+    case ElementType::kFloat16:
+      return UpdateTile<hwy::float16_t>(tile);
+    case ElementType::kInt32:
+    case ElementType::kBool:
+      break;
+  }
+  assert(false);
+}
+
+void ScaleRowsImpl(float* matrix, std::int64_t rows, std::int64_t columns, const float* factor) {
+  const F32 d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    if (factor[r] == 1.0F) continue;  // multiplying by 1 changes no bits
+    const Vec f = hn::Set(d, factor[r]);
+    float* row = matrix + r * columns;
+    for (std::int64_t c = 0; c < columns; c += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, row + c), f), d, row + c);
+  }
+}
+
+// Loads and stores of a vector's first `count` elements, converting.
+HWY_INLINE Vec LoadFloat32(F32 d, const float* from, std::size_t count) { return hn::LoadN(d, from, count); }
+template <typename Half>
+HWY_INLINE Vec LoadFloat32(F32 d, const Half* from, std::size_t count) {
+  const hn::Rebind<Half, F32> d16;
+  return hn::PromoteTo(d, hn::LoadN(d16, from, count));
+}
+HWY_INLINE void StoreFloat32(F32 d, Vec v, float* to, std::size_t count) { hn::StoreN(v, d, to, count); }
+template <typename Half>
+HWY_INLINE void StoreFloat32(F32 /*d*/, Vec v, Half* to, std::size_t count) {
+  const hn::Rebind<Half, F32> d16;
+  hn::StoreN(hn::DemoteTo(d16, v), d16, to, count);
+}
+
+template <typename From, typename To, typename Change>
+HWY_INLINE void ForEach(const From* from, std::int64_t count, To* to, Change change) {
+  const F32 d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t i = 0; i < count; i += lanes) {
+    const auto n = static_cast<std::size_t>(HWY_MIN(lanes, count - i));
+    StoreFloat32(d, change(d, LoadFloat32(d, from + i, n)), to + i, n);
+  }
+}
+
+struct Same {
+  HWY_INLINE Vec operator()(F32 /*d*/, Vec v) const { return v; }
+};
+
+struct DivideBy {
+  float divisor;
+  HWY_INLINE Vec operator()(F32 d, Vec v) const { return hn::Div(v, hn::Set(d, divisor)); }
+};
+
+template <typename Change>
+void StoreAs(const float* from, std::int64_t count, ElementType type, void* to, Change change) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return ForEach(from, count, static_cast<float*>(to), change);
+    case ElementType::kBfloat16:
+      return ForEach(from, count, static_cast<hwy::bfloat16_t*>(to), change);
+    case ElementType::kFloat16:
+      return ForEach(from, count, static_cast<hwy::float16_t*>(to), change);
+    case ElementType::kInt32:
+    case ElementType::kBool:
+      break;
+  }
+  assert(false);
+}
+
+void DivideRowImpl(const float* from, std::int64_t columns, float divisor, ElementType type, void* to) {
+  StoreAs(from, columns, type, to, DivideBy{divisor});
+}
+
+void FromFloat32Impl(const float* from, std::int64_t count, ElementType type, void* to) {
+  StoreAs(from, count, type, to, Same{});
+}
+
+void ToFloat32Impl(ElementType type, const void* from, std::int64_t count, float* to) {
+  switch (type) {
+    case ElementType::kFloat32:
+      std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
+      return;
+    case ElementType::kBfloat16:
+      return ForEach(static_cast<const hwy::bfloat16_t*>(from), count, to, Same{});
+    case ElementType::kFloat16:
+      return ForEach(static_cast<const hwy::float16_t*>(from), count, to, Same{});
+    case ElementType::kInt32:
+    case ElementType::kBool:
+      break;
+  }
+  assert(false);
+}
+
+template <typename Visible>
+HWY_INLINE void RowToWeights(float* row, std::int64_t columns, float scale_log2e, float maximum, float sum,
+                             Visible visible) {
+  const F32 d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const Vec scale = hn::Set(d, scale_log2e);
+  const Vec references = hn::Set(d, maximum == kMinusInfinity ? 0.0F : maximum);
+  const Vec divisor = hn::Set(d, sum);
+  for (std::int64_t c = 0; c < columns; c += lanes) {
+    const auto n = static_cast<std::size_t>(HWY_MIN(lanes, columns - c));
+    const Vec scores = hn::LoadN(d, row + c, n);
+    const Vec w = hn::Div(Exp2(d, hn::MulSub(scores, scale, references)), divisor);
+    hn::StoreN(hn::IfThenElseZero(visible(d, c), w), d, row + c, n);
+  }
+}
+
+void ScoresToWeightsImpl(float* row, std::int64_t columns, ColumnInterval visible, const std::uint8_t* mask,
+                         float scale_log2e, float maximum, float sum) {
+  const IntervalVisible inside{visible};
+  if (mask != nullptr) {
+    RowToWeights(row, columns, scale_log2e, maximum, sum, MaskVisible{inside, mask});
+  } else {
+    RowToWeights(row, columns, scale_log2e, maximum, sum, inside);
+  }
+}
+
+// A number is finite where its exponent bits are not all ones.
+template <typename Bits>
+bool ReplaceNonFiniteBits(Bits* row, std::int64_t count, Bits exponent_bits) {
+  const hn::ScalableTag<Bits> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto exponents = hn::Set(d, exponent_bits);
+  bool found = false;
+  for (std::int64_t i = 0; i < count; i += lanes) {
+    const auto n = static_cast<std::size_t>(HWY_MIN(lanes, count - i));
+    const auto bits = hn::LoadN(d, row + i, n);
+    const auto bad = hn::Eq(hn::And(bits, exponents), exponents);
+    if (hn::AllFalse(d, bad)) continue;
+    found = true;
+    hn::StoreN(hn::IfThenZeroElse(bad, bits), d, row + i, n);
+  }
+  return found;
+}
+
+bool ReplaceNonFiniteImpl(ElementType type, void* row, std::int64_t count) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return ReplaceNonFiniteBits<std::uint32_t>(static_cast<std::uint32_t*>(row), count, 0x7F800000U);
+    case ElementType::kBfloat16:
+      return ReplaceNonFiniteBits<std::uint16_t>(static_cast<std::uint16_t*>(row), count, 0x7F80U);
+    case ElementType::kFloat16:
+      return ReplaceNonFiniteBits<std::uint16_t>(static_cast<std::uint16_t*>(row), count, 0x7C00U);
+    case ElementType::kInt32:
+    case ElementType::kBool:
+      break;
+  }
+  assert(false);
+  return false;
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace attnd::core::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attnd::core::kernels {
+
+HWY_EXPORT(UpdateSoftmaxImpl);
+HWY_EXPORT(ScaleRowsImpl);
+HWY_EXPORT(DivideRowImpl);
+HWY_EXPORT(ScoresToWeightsImpl);
+HWY_EXPORT(ToFloat32Impl);
+HWY_EXPORT(FromFloat32Impl);
+HWY_EXPORT(ReplaceNonFiniteImpl);
+
+void UpdateSoftmax(const SoftmaxTile& tile) { HWY_DYNAMIC_DISPATCH(UpdateSoftmaxImpl)(tile); }
+
+void ScaleRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* factor) {
+  HWY_DYNAMIC_DISPATCH(ScaleRowsImpl)(matrix, rows, columns, factor);
+}
+
+void DivideRow(const float* from, std::int64_t columns, float divisor, ElementType type, void* to) {
+  HWY_DYNAMIC_DISPATCH(DivideRowImpl)(from, columns, divisor, type, to);
+}
+
+void ScoresToWeights(float* row, std::int64_t columns, ColumnInterval visible, const std::uint8_t* mask,
+                     float scale_log2e, float maximum, float sum) {
+  HWY_DYNAMIC_DISPATCH(ScoresToWeightsImpl)(row, columns, visible, mask, scale_log2e, maximum, sum);
+}
+
+void ToFloat32(ElementType type, const void* from, std::int64_t count, float* to) {
+  HWY_DYNAMIC_DISPATCH(ToFloat32Impl)(type, from, count, to);
+}
+
+void FromFloat32(const float* from, std::int64_t count, ElementType type, void* to) {
+  HWY_DYNAMIC_DISPATCH(FromFloat32Impl)(from, count, type, to);
+}
+
+bool ReplaceNonFinite(ElementType type, void* row, std::int64_t count) {
+  return HWY_DYNAMIC_DISPATCH(ReplaceNonFiniteImpl)(type, row, count);
+}
+
+}  // namespace attnd::core::kernels
+#endif
