@@ -319,6 +319,8 @@ bool ReplaceNonFiniteImpl(ElementType type, void* row, std::int64_t count) {
   return false;
 }
 
+const char* VectorInstructionSetNameImpl() { return hwy::TargetName(HWY_TARGET); }
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace attnd::core::kernels
@@ -334,6 +336,7 @@ HWY_EXPORT(ScoresToWeightsImpl);
 HWY_EXPORT(ToFloat32Impl);
 HWY_EXPORT(FromFloat32Impl);
 HWY_EXPORT(ReplaceNonFiniteImpl);
+HWY_EXPORT(VectorInstructionSetNameImpl);
 
 void UpdateSoftmax(const SoftmaxTile& tile) { HWY_DYNAMIC_DISPATCH(UpdateSoftmaxImpl)(tile); }
 
@@ -361,6 +364,8 @@ void FromFloat32(const float* from, std::int64_t count, ElementType type, void* 
 bool ReplaceNonFinite(ElementType type, void* row, std::int64_t count) {
   return HWY_DYNAMIC_DISPATCH(ReplaceNonFiniteImpl)(type, row, count);
 }
+
+const char* VectorInstructionSetName() { return HWY_DYNAMIC_DISPATCH(VectorInstructionSetNameImpl)(); }
 
 }  // namespace attnd::core::kernels
 #endif

@@ -61,4 +61,7 @@ void FromFloat32(const float* from, std::int64_t count, ElementType type, void* 
 // Replaces NaN and infinities by 0; tells whether there were any.
 bool ReplaceNonFinite(ElementType type, void* row, std::int64_t count);
 
+// The instruction set that these functions use, by Highway's name.
+const char* VectorInstructionSetName();
+
 }  // namespace attnd::core::kernels

@@ -1,0 +1,151 @@
+#include "core/call.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace attnd::core {
+namespace {
+
+double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
+
+}  // namespace
+
+Call::Call(const Problem& problem, const Tensors& tensors, CallOptions options, Engine::Done done,
+           std::shared_ptr<kernels::Products> products, Observer* observer)
+    : options_(std::move(options)),
+      done_(std::move(done)),
+      observer_(observer),
+      started_at_(absl::Now()),
+      execution_(problem, tensors, products),
+      computes_per_group_(execution_.plan().query_heads_per_group * execution_.plan().query_tiles) {
+  report_.kernel = products->name();
+  report_.query_tile_rows = kQueryTileRows;
+  report_.key_tile_keys = kKeyTileKeys;
+}
+
+bool Call::MustGiveUp() {
+  if (!status_.ok()) return true;
+  if (options_.cancellation != nullptr && options_.cancellation->cancelled()) {
+    status_ = absl::CancelledError("the call was cancelled; its remaining work is dropped");
+  } else if (options_.deadline != absl::InfiniteFuture() && absl::Now() >= options_.deadline) {
+    status_ = absl::DeadlineExceededError("the call's deadline has passed; its remaining work is dropped");
+  }
+  return !status_.ok();
+}
+
+Work::Claim Call::ClaimTask() {
+  absl::MutexLock lock(&mutex_);
+  if (first_claimed_at_ == absl::InfinitePast()) {
+    first_claimed_at_ = absl::Now();
+    report_.queue_seconds = absl::ToDoubleSeconds(first_claimed_at_ - started_at_);
+  }
+  if (MustGiveUp()) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
+  if (preparation_ == Preparation::kNotStarted) {
+    preparation_ = Preparation::kRunning;
+    return {.kind = Claim::Kind::kTask, .task = [this](Scratch&) { RunPrepare(); }};
+  }
+  if (preparation_ == Preparation::kRunning) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
+  // Computing comes before packing the next group: then no more groups are packed than there are workers.
+  std::optional<Task> task = ClaimCompute();
+  if (!task.has_value()) task = ClaimPack();
+  if (task.has_value()) return {.kind = Claim::Kind::kTask, .task = *std::move(task)};
+  const bool all_claimed = status_.ok() && next_group_ == execution_.plan().groups &&
+                           std::all_of(groups_.begin(), groups_.end(), [&](const auto& group) {
+                             return group->claimed_computes == computes_per_group_;
+                           });
+  return {.kind = all_claimed || !status_.ok() ? Claim::Kind::kNoMore : Claim::Kind::kNotNow, .task = nullptr};
+}
+
+std::optional<Task> Call::ClaimCompute() {
+  for (const std::unique_ptr<Group>& entry : groups_) {
+    Group* group = entry.get();
+    const bool packed = group->finished_packs == execution_.plan().key_tiles;
+    if (!packed || group->claimed_computes == computes_per_group_) continue;
+    const std::int64_t tile = group->claimed_computes++;
+    return [this, group, tile](Scratch& scratch) { RunCompute(group, tile, scratch); };
+  }
+  return std::nullopt;
+}
+
+std::optional<Task> Call::ClaimPack() {
+  const auto claim = [this](Group* group) {
+    const std::int64_t key_tile = group->claimed_packs++;
+    return [this, group, key_tile](Scratch& scratch) { RunPack(group, key_tile, scratch); };
+  };
+  for (const std::unique_ptr<Group>& group : groups_) {
+    if (group->claimed_packs < execution_.plan().key_tiles) return claim(group.get());
+  }
+  if (!StartNextGroup()) return std::nullopt;
+  return claim(groups_.back().get());
+}
+
+bool Call::StartNextGroup() {
+  if (next_group_ == execution_.plan().groups) return false;
+  auto group = std::make_unique<Group>();
+  group->index = next_group_++;
+  group->packed = PackedKv::Make(execution_.plan());
+  if (group->packed == nullptr) {
+    const std::int64_t size_bytes = execution_.plan().packed_key_size_bytes + execution_.plan().packed_value_size_bytes;
+    status_ = absl::ResourceExhaustedError(
+        absl::StrCat("no memory for ", size_bytes, " bytes of packed keys and values"));
+    return false;
+  }
+  groups_.push_back(std::move(group));
+  return true;
+}
+
+void Call::RunPrepare() {
+  absl::Status status;
+  try {
+    execution_.Prepare();
+  } catch (const std::exception& error) {
+    status = absl::ResourceExhaustedError(absl::StrCat("the products could not be made: ", error.what()));
+  }
+  absl::MutexLock lock(&mutex_);
+  preparation_ = Preparation::kDone;
+  if (!status.ok()) status_ = std::move(status);
+}
+
+void Call::RunPack(Group* group, std::int64_t key_tile, Scratch& scratch) {
+  const absl::Time start = absl::Now();
+  execution_.Pack(group->index, key_tile, *group->packed, scratch);
+  if (observer_ != nullptr) observer_->OnWorkDone({.busy_seconds = SecondsSince(start)});
+  absl::MutexLock lock(&mutex_);
+  ++group->finished_packs;
+}
+
+void Call::RunCompute(Group* group, std::int64_t tile, Scratch& scratch) {
+  const absl::Time start = absl::Now();
+  const std::int64_t query_tiles = execution_.plan().query_tiles;
+  const TileResult result =
+      execution_.Compute(group->index, tile / query_tiles, tile % query_tiles, *group->packed, scratch);
+  if (observer_ != nullptr) {
+    observer_->OnWorkDone({.computed_tiles = result.computed_tiles,
+                           .skipped_tiles = result.skipped_tiles,
+                           .floating_point_operations = result.floating_point_operations,
+                           .busy_seconds = SecondsSince(start)});
+  }
+  absl::MutexLock lock(&mutex_);
+  report_.computed_tiles += result.computed_tiles;
+  report_.skipped_tiles += result.skipped_tiles;
+  report_.floating_point_operations += result.floating_point_operations;
+  report_.empty_rows += result.empty_rows;
+  if (++group->finished_computes < computes_per_group_) return;
+  std::erase_if(groups_, [group](const auto& entry) { return entry.get() == group; });
+}
+
+void Call::Finish() {
+  absl::StatusOr<Report> result = [&]() -> absl::StatusOr<Report> {
+    absl::MutexLock lock(&mutex_);
+    groups_.clear();
+    if (!status_.ok()) return status_;
+    report_.compute_seconds = SecondsSince(first_claimed_at_);
+    return report_;
+  }();
+  done_(std::move(result));
+}
+
+}  // namespace attnd::core

@@ -1,0 +1,64 @@
+// One call while it runs: hands out its pieces in an order that keeps few packed groups alive, and gives up when it is cancelled or
+// its deadline has passed.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <memory>
+#include <optional>
+
+#include "core/engine.h"
+#include "core/execute.h"
+#include "core/worker_pool.h"
+
+namespace attnd::core {
+
+class Call final : public Work {
+ public:
+  // `observer` may be null.
+  Call(const Problem& problem, const Tensors& tensors, CallOptions options, Engine::Done done,
+       std::shared_ptr<kernels::Products> products, Observer* observer);
+
+  Claim ClaimTask() override;
+  void Finish() override;
+
+ private:
+  // A group whose keys and values are being packed, or whose queries are being computed.
+  struct Group {
+    std::int64_t index = 0;
+    std::unique_ptr<PackedKv> packed;
+    std::int64_t claimed_packs = 0;
+    std::int64_t finished_packs = 0;
+    std::int64_t claimed_computes = 0;
+    std::int64_t finished_computes = 0;
+  };
+
+  bool MustGiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Task> ClaimCompute() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Task> ClaimPack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool StartNextGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void RunPrepare();
+  void RunPack(Group* group, std::int64_t key_tile, Scratch& scratch);
+  void RunCompute(Group* group, std::int64_t tile, Scratch& scratch);
+
+  // Constant after construction.
+  const CallOptions options_;
+  const Engine::Done done_;
+  Observer* const observer_;
+  const absl::Time started_at_;
+  Execution execution_;
+  const std::int64_t computes_per_group_;
+
+  absl::Mutex mutex_;
+  enum class Preparation : std::uint8_t { kNotStarted, kRunning, kDone };
+  Preparation preparation_ ABSL_GUARDED_BY(mutex_) = Preparation::kNotStarted;
+  std::vector<std::unique_ptr<Group>> groups_ ABSL_GUARDED_BY(mutex_);  // those at work, oldest first
+  std::int64_t next_group_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  Report report_ ABSL_GUARDED_BY(mutex_);
+  absl::Time first_claimed_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+};
+
+}  // namespace attnd::core

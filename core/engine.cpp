@@ -1,0 +1,86 @@
+#include "core/engine.h"
+
+#include <absl/synchronization/notification.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/call.h"
+#include "core/kernels/kernel_list.h"
+#include "core/machine.h"
+#include "core/plan.h"
+#include "core/worker_pool.h"
+
+namespace attnd::core {
+namespace {
+
+constexpr std::array<ElementType, 3> kElementTypes = {ElementType::kFloat32, ElementType::kBfloat16,
+                                                      ElementType::kFloat16};
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+  explicit Impl(const EngineOptions& options)
+      : observer_(options.observer), pool_(options.worker_count > 0 ? options.worker_count : AvailableCpus()) {}
+
+  const std::shared_ptr<kernels::Products>& ProductsFor(ElementType type) const {
+    return products_[static_cast<std::size_t>(type)];
+  }
+
+  void Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done) {
+    pool_.Add(std::make_unique<Call>(problem, tensors, std::move(options), std::move(done),
+                                     ProductsFor(problem.element_type), observer_));
+  }
+
+  int worker_count() const { return pool_.worker_count(); }
+
+ private:
+  static std::array<std::shared_ptr<kernels::Products>, kElementTypes.size()> ChooseAll() {
+    std::array<std::shared_ptr<kernels::Products>, kElementTypes.size()> all;
+    for (const ElementType type : kElementTypes) all[static_cast<std::size_t>(type)] = kernels::ChooseProducts(type);
+    return all;
+  }
+
+  // Constant after construction; indexed by element type.
+  const std::array<std::shared_ptr<kernels::Products>, kElementTypes.size()> products_ = ChooseAll();
+  Observer* const observer_;
+  WorkerPool pool_;  // last: its end waits for all calls
+};
+
+Engine::Engine(const EngineOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+
+Engine::~Engine() = default;
+
+void Engine::Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done) {
+  impl_->Start(problem, tensors, std::move(options), std::move(done));
+}
+
+absl::StatusOr<Report> Engine::Run(const Problem& problem, const Tensors& tensors, CallOptions options) {
+  absl::Notification finished;
+  absl::StatusOr<Report> result;
+  Start(problem, tensors, std::move(options), [&](absl::StatusOr<Report> report) {
+    result = std::move(report);
+    finished.Notify();
+  });
+  finished.WaitForNotification();
+  return result;
+}
+
+std::int64_t Engine::PackedSizeBytes(const Problem& problem) const {
+  const Plan plan = MakePlan(problem, impl_->ProductsFor(problem.element_type)->operand_type());
+  // A call packs another group only while every group it has is being worked on.
+  const std::int64_t groups = std::min<std::int64_t>(plan.groups, impl_->worker_count());
+  return groups * (plan.packed_key_size_bytes + plan.packed_value_size_bytes);
+}
+
+int Engine::worker_count() const { return impl_->worker_count(); }
+
+std::vector<KernelDescription> Engine::kernels() const {
+  std::vector<KernelDescription> result;
+  for (const ElementType type : kElementTypes) result.push_back({type, impl_->ProductsFor(type)->name()});
+  return result;
+}
+
+}  // namespace attnd::core

@@ -1,0 +1,131 @@
+#include "core/kernels/tile_products.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace attnd::core::kernels {
+namespace {
+
+const std::byte* Advance(const void* pointer, std::int64_t size_bytes) {
+  return static_cast<const std::byte*>(pointer) + size_bytes;
+}
+
+}  // namespace
+
+std::int64_t NextRowClass(std::span<const std::int64_t> classes, std::int64_t remaining) {
+  // A product of a single row is slow for its size, so it serves only a row that is alone.
+  for (const std::int64_t rows : classes) {
+    if (rows <= remaining && (rows > 1 || remaining == 1)) return rows;
+  }
+  const auto smallest = std::find_if(classes.rbegin(), classes.rend(), [&](std::int64_t rows) { return rows >= remaining; });
+  assert(smallest != classes.rend());
+  return *smallest;
+}
+
+TileProducts::TileProducts(Products& products, const TileSizes& sizes, std::int64_t query_tile_rows,
+                           std::int64_t last_query_tile_rows)
+    : sizes_(sizes),
+      operand_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(products.operand_type()))),
+      class_rows_(products.row_classes().begin(), products.row_classes().end()) {
+  const auto make_packers = [](std::int64_t columns, auto make) {
+    return PanelPacker{.whole = columns >= kPanelColumns ? make(kPanelColumns) : nullptr,
+                       .last = columns % kPanelColumns != 0 ? make(columns % kPanelColumns) : nullptr};
+  };
+  key_packer_ = make_packers(
+      sizes.keys, [&](std::int64_t columns) { return products.MakeKeyPacker(sizes.head_size, columns); });
+  value_packer_ = make_packers(sizes.value_head_size,
+                               [&](std::int64_t columns) { return products.MakeValuePacker(sizes.keys, columns); });
+  AddRowClasses(products, query_tile_rows);
+  AddRowClasses(products, last_query_tile_rows);
+}
+
+TileProducts::PanelProduct TileProducts::MakeProduct(Products& products, ProductShape shape,
+                                                     std::int64_t columns) const {
+  PanelProduct result;
+  if (columns >= kPanelColumns) {
+    shape.columns = kPanelColumns;
+    result.whole = products.MakeProduct(shape);
+  }
+  if (columns % kPanelColumns != 0) {
+    shape.columns = columns % kPanelColumns;
+    result.last = products.MakeProduct(shape);
+  }
+  return result;
+}
+
+void TileProducts::AddRowClasses(Products& products, std::int64_t query_rows) {
+  for (std::int64_t remaining = query_rows; remaining > 0;) {
+    const std::int64_t rows = NextRowClass(class_rows_, remaining);
+    remaining -= rows;
+    if (std::any_of(row_classes_.begin(), row_classes_.end(), [&](const RowClass& c) { return c.rows == rows; })) continue;
+    RowClass row_class;
+    row_class.rows = rows;
+    ProductShape shape;
+    shape.rows = rows;
+    shape.inner = sizes_.head_size;
+    shape.a_stride = sizes_.head_size;
+    shape.c_stride = sizes_.scores_stride;
+    row_class.scores = MakeProduct(products, shape, sizes_.keys);
+    shape.inner = sizes_.keys;
+    shape.a_stride = sizes_.scores_stride;
+    shape.c_stride = sizes_.value_head_size;
+    shape.accumulate = true;
+    row_class.sums = MakeProduct(products, shape, sizes_.value_head_size);
+    row_classes_.push_back(std::move(row_class));
+  }
+}
+
+const TileProducts::RowClass& TileProducts::FindRowClass(std::int64_t rows) const {
+  const auto found =
+      std::find_if(row_classes_.begin(), row_classes_.end(), [&](const RowClass& c) { return c.rows == rows; });
+  assert(found != row_classes_.end());
+  return *found;
+}
+
+std::int64_t TileProducts::Panels(std::int64_t columns) { return (columns + kPanelColumns - 1) / kPanelColumns; }
+
+std::int64_t TileProducts::PanelColumns(std::int64_t columns, std::int64_t panel) {
+  return std::min(kPanelColumns, columns - panel * kPanelColumns);
+}
+
+void TileProducts::PackKeyPanel(std::int64_t panel, const void* plain, void* packed) const {
+  const bool whole = PanelColumns(sizes_.keys, panel) == kPanelColumns;
+  (whole ? key_packer_.whole : key_packer_.last)->Run(plain, packed);
+}
+
+void TileProducts::PackValuePanel(std::int64_t panel, const void* plain, void* packed) const {
+  const bool whole = PanelColumns(sizes_.value_head_size, panel) == kPanelColumns;
+  (whole ? value_packer_.whole : value_packer_.last)->Run(plain, packed);
+}
+
+void TileProducts::RunPanels(const PanelProduct& product, std::int64_t columns, std::int64_t inner, const void* a,
+                             const void* b, float* c) const {
+  const std::int64_t whole_panels = columns / kPanelColumns;
+  if (product.whole != nullptr) product.whole->Run(a, b, whole_panels, c);
+  if (product.last != nullptr) {
+    const std::int64_t done = whole_panels * kPanelColumns;
+    product.last->Run(a, Advance(b, done * inner * operand_size_bytes_), 1, c + done);
+  }
+}
+
+void TileProducts::Scores(std::int64_t rows, const void* query, const void* packed_keys, float* scores) const {
+  for (std::int64_t row = 0; row < rows;) {
+    const RowClass& row_class = FindRowClass(NextRowClass(class_rows_, rows - row));
+    RunPanels(row_class.scores, sizes_.keys, sizes_.head_size,
+              Advance(query, row * sizes_.head_size * operand_size_bytes_), packed_keys,
+              scores + row * sizes_.scores_stride);
+    row += row_class.rows;
+  }
+}
+
+void TileProducts::AddSums(std::int64_t rows, const void* weights, const void* packed_values, float* sums) const {
+  for (std::int64_t row = 0; row < rows;) {
+    const RowClass& row_class = FindRowClass(NextRowClass(class_rows_, rows - row));
+    RunPanels(row_class.sums, sizes_.value_head_size, sizes_.keys,
+              Advance(weights, row * sizes_.scores_stride * operand_size_bytes_), packed_values,
+              sums + row * sizes_.value_head_size);
+    row += row_class.rows;
+  }
+}
+
+}  // namespace attnd::core::kernels

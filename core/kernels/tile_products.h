@@ -1,0 +1,73 @@
+// The products for one size of key tile, put together from products of panels and of classes of rows.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/kernels/products.h"
+
+namespace attnd::core::kernels {
+
+// All sizes padded to multiples of kPadding.
+struct TileSizes {
+  std::int64_t keys = 0;
+  std::int64_t head_size = 0;
+  std::int64_t value_head_size = 0;
+  std::int64_t scores_stride = 0;  // from a row of scores, and of weights, to the next
+};
+
+// The rows that the next product takes of `remaining` ones: as many as a class has, or the smallest class that holds them all, whose
+// surplus rows are then computed for nothing. `classes` is descending.
+std::int64_t NextRowClass(std::span<const std::int64_t> classes, std::int64_t remaining);
+
+// Constant after construction, and thread-safe.
+class TileProducts {
+ public:
+  // Makes the products for up to `query_rows` rows in steps that NextRowClass takes. Throws what oneDNN throws.
+  TileProducts(Products& products, const TileSizes& sizes, std::int64_t query_tile_rows, std::int64_t last_query_tile_rows);
+
+  // Panel by panel: `columns` of the panel at `panel`, and its packing from a dense plain matrix.
+  static std::int64_t PanelColumns(std::int64_t columns, std::int64_t panel);
+  static std::int64_t Panels(std::int64_t columns);
+  // [columns × head_size] → panel of keys; and [keys × columns] → panel of values.
+  void PackKeyPanel(std::int64_t panel, const void* plain, void* packed) const;
+  // False where values need no packing: the plain panel is a packed one.
+  bool packs_values() const { return value_packer_.whole != nullptr || value_packer_.last != nullptr; }
+  void PackValuePanel(std::int64_t panel, const void* plain, void* packed) const;
+
+  // scores[rows × keys] = query[rows × head_size]·keysᵀ
+  void Scores(std::int64_t rows, const void* query, const void* packed_keys, float* scores) const;
+  // sums[rows × value_head_size] += weights[rows × keys]·values
+  void AddSums(std::int64_t rows, const void* weights, const void* packed_values, float* sums) const;
+
+ private:
+  struct PanelPacker {
+    std::shared_ptr<const Packer> whole;  // kPanelColumns columns
+    std::shared_ptr<const Packer> last;   // fewer
+  };
+  struct PanelProduct {
+    std::shared_ptr<const Product> whole;
+    std::shared_ptr<const Product> last;
+  };
+  struct RowClass {
+    std::int64_t rows = 0;
+    PanelProduct scores;
+    PanelProduct sums;
+  };
+
+  PanelProduct MakeProduct(Products& products, ProductShape shape, std::int64_t columns) const;
+  void AddRowClasses(Products& products, std::int64_t query_rows);
+  const RowClass& FindRowClass(std::int64_t rows) const;
+  void RunPanels(const PanelProduct& product, std::int64_t columns, std::int64_t inner, const void* a, const void* b,
+                 float* c) const;
+
+  const TileSizes sizes_;
+  const std::int64_t operand_size_bytes_;
+  const std::vector<std::int64_t> class_rows_;
+  PanelPacker key_packer_;
+  PanelPacker value_packer_;
+  std::vector<RowClass> row_classes_;
+};
+
+}  // namespace attnd::core::kernels

@@ -1,0 +1,17 @@
+#include "core/packed_kv.h"
+
+namespace attnd::core {
+
+std::unique_ptr<PackedKv> PackedKv::Make(const Plan& plan) {
+  std::unique_ptr<PackedKv> packed(new PackedKv());
+  const auto operand_size_bytes = static_cast<std::int64_t>(ElementSizeBytes(plan.operand_type));
+  packed->key_tile_size_bytes_ = kKeyTileKeys * plan.padded_head_size * operand_size_bytes;
+  packed->value_tile_size_bytes_ = kKeyTileKeys * plan.padded_value_head_size * operand_size_bytes;
+  packed->keys_ = AllocateAligned(static_cast<std::size_t>(plan.packed_key_size_bytes));
+  packed->values_ = AllocateAligned(static_cast<std::size_t>(plan.packed_value_size_bytes));
+  if (packed->keys_ == nullptr || packed->values_ == nullptr) return nullptr;
+  packed->has_non_finite_.assign(static_cast<std::size_t>(plan.key_tiles), 0);
+  return packed;
+}
+
+}  // namespace attnd::core

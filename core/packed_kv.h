@@ -1,0 +1,43 @@
+// The keys and values of one group (a batch entry's key and value head), packed for the products: an object with an owner and a
+// lifetime of its own, shared by all query tiles and all query heads that read it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/plan.h"
+
+namespace attnd::core {
+
+// Different key tiles may be filled by different threads; when all are filled, any thread may read.
+class PackedKv {
+ public:
+  // Null where the memory cannot be had.
+  static std::unique_ptr<PackedKv> Make(const Plan& plan);
+
+  // The panels of a key tile's keys, and of its values.
+  std::byte* keys(std::int64_t key_tile) { return keys_.get() + key_tile * key_tile_size_bytes_; }
+  const std::byte* keys(std::int64_t key_tile) const { return keys_.get() + key_tile * key_tile_size_bytes_; }
+  std::byte* values(std::int64_t key_tile) { return values_.get() + key_tile * value_tile_size_bytes_; }
+  const std::byte* values(std::int64_t key_tile) const { return values_.get() + key_tile * value_tile_size_bytes_; }
+
+  // Whether a tile's values have NaN or infinities. They are packed as 0 and brought back, row by row, to the rows that see them.
+  void set_has_non_finite(std::int64_t key_tile) { has_non_finite_[static_cast<std::size_t>(key_tile)] = 1; }
+  bool has_non_finite(std::int64_t key_tile) const { return has_non_finite_[static_cast<std::size_t>(key_tile)] != 0; }
+
+  // The mean of all values, where empty rows ask for it; filled with the first key tile.
+  std::vector<float> value_mean;
+
+ private:
+  PackedKv() = default;
+
+  std::int64_t key_tile_size_bytes_ = 0;
+  std::int64_t value_tile_size_bytes_ = 0;
+  AlignedBuffer keys_;
+  AlignedBuffer values_;
+  std::vector<std::uint8_t> has_non_finite_;  // bytes, not bits: tiles are filled by different threads
+};
+
+}  // namespace attnd::core

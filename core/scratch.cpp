@@ -1,0 +1,31 @@
+#include "core/scratch.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "core/kernels/products.h"
+
+namespace attnd::core {
+namespace {
+
+// Zeroed, since products read whole row classes: rows past a tile's last must hold numbers, whichever.
+AlignedBuffer AllocateZeroed(std::int64_t count, std::size_t element_size_bytes) {
+  const std::size_t size_bytes = static_cast<std::size_t>(count) * element_size_bytes;
+  AlignedBuffer buffer = AllocateAligned(size_bytes);
+  if (buffer == nullptr) throw std::bad_alloc();
+  std::memset(buffer.get(), 0, size_bytes);
+  return buffer;
+}
+
+}  // namespace
+
+Scratch::Scratch()
+    : query_(AllocateZeroed(kQueryTileRows * kMaxHeadSize, sizeof(float))),
+      scores_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(float))),
+      half_weights_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(std::uint16_t))),
+      sums_(AllocateZeroed(kQueryTileRows * kMaxHeadSize, sizeof(float))),
+      output_row_(AllocateZeroed(kMaxHeadSize, sizeof(float))),
+      panel_(AllocateZeroed(kernels::kPanelColumns * std::max(kMaxHeadSize, kKeyTileKeys), sizeof(float))) {}
+
+}  // namespace attnd::core

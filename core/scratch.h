@@ -1,0 +1,50 @@
+// What a worker keeps between pieces of work: the intermediate results of one tile. Its size is fixed by kMaxHeadSize, so that no
+// problem can make a worker allocate.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/aligned_buffer.h"
+#include "core/kernels/softmax.h"
+#include "core/limits.h"
+#include "core/plan.h"
+
+namespace attnd::core {
+
+// Not thread-safe: one a worker.
+class Scratch {
+ public:
+  // Throws std::bad_alloc.
+  Scratch();
+
+  // The tile's queries as the products take them: kQueryTileRows × padded D.
+  void* query() { return query_.get(); }
+  // kQueryTileRows × kKeyTileKeys.
+  float* scores() { return reinterpret_cast<float*>(scores_.get()); }
+  // The same for operand types of 2 bytes; float32 weights take the scores' place.
+  void* half_weights() { return half_weights_.get(); }
+  // Weighted sums of values: kQueryTileRows × padded Dv.
+  float* sums() { return reinterpret_cast<float*>(sums_.get()); }
+  // One row of output.
+  float* output_row() { return reinterpret_cast<float*>(output_row_.get()); }
+  // A panel before it is packed: kPanelColumns × padded D, or kKeyTileKeys × kPanelColumns.
+  void* panel() { return panel_.get(); }
+
+  // The running softmax, one a row.
+  std::array<float, kQueryTileRows> maximum;
+  std::array<float, kQueryTileRows> sum;
+  std::array<float, kQueryTileRows> factor;
+  std::array<std::uint8_t, kQueryTileRows> seen;
+  std::array<kernels::ColumnInterval, kQueryTileRows> visible;
+
+ private:
+  AlignedBuffer query_;
+  AlignedBuffer scores_;
+  AlignedBuffer half_weights_;
+  AlignedBuffer sums_;
+  AlignedBuffer output_row_;
+  AlignedBuffer panel_;
+};
+
+}  // namespace attnd::core
