@@ -79,16 +79,17 @@ struct MaskVisible {
   }
 };
 
-HWY_INLINE void StoreWeights(F32 d, Vec weights, float* to) { hn::StoreU(weights, d, to); }
-HWY_INLINE void StoreWeights(F32 d, Vec weights, hwy::bfloat16_t* to) {
-  const hn::Rebind<hwy::bfloat16_t, F32> d16;
-  hn::StoreU(hn::DemoteTo(d16, weights), d16, to);
-  static_cast<void>(d);
+HWY_INLINE Vec LoadConverted(F32 d, const float* from) { return hn::LoadU(d, from); }
+template <typename Half>
+HWY_INLINE Vec LoadConverted(F32 d, const Half* from) {
+  const hn::Rebind<Half, F32> d16;
+  return hn::PromoteTo(d, hn::LoadU(d16, from));
 }
-HWY_INLINE void StoreWeights(F32 d, Vec weights, hwy::float16_t* to) {
-  const hn::Rebind<hwy::float16_t, F32> d16;
-  hn::StoreU(hn::DemoteTo(d16, weights), d16, to);
-  static_cast<void>(d);
+HWY_INLINE void StoreConverted(F32 d, Vec v, float* to) { hn::StoreU(v, d, to); }
+template <typename Half>
+HWY_INLINE void StoreConverted(F32 /*d*/, Vec v, Half* to) {
+  const hn::Rebind<Half, F32> d16;
+  hn::StoreU(hn::DemoteTo(d16, v), d16, to);
 }
 
 struct RowState {
@@ -130,7 +131,7 @@ HWY_INLINE void UpdateRow(const float* scores, Weight* weights, std::int64_t col
     Vec w = Exp2(d, hn::MulSub(hn::LoadU(d, scores + c), scale, references));
     if constexpr (!Visible::kAll) w = hn::IfThenElseZero(visible(d, c), w);
     sums = hn::Add(sums, w);
-    StoreWeights(d, w, weights + c);
+    StoreConverted(d, w, weights + c);
   }
   state.factor = Exp2(state.maximum - reference);
   state.sum = state.sum * state.factor + hn::ReduceSum(d, sums);
@@ -186,28 +187,19 @@ void ScaleRowsImpl(float* matrix, std::int64_t rows, std::int64_t columns, const
   }
 }
 
-// Loads and stores of a vector's first `count` elements, converting.
-HWY_INLINE Vec LoadFloat32(F32 d, const float* from, std::size_t count) { return hn::LoadN(d, from, count); }
-template <typename Half>
-HWY_INLINE Vec LoadFloat32(F32 d, const Half* from, std::size_t count) {
-  const hn::Rebind<Half, F32> d16;
-  return hn::PromoteTo(d, hn::LoadN(d16, from, count));
-}
-HWY_INLINE void StoreFloat32(F32 d, Vec v, float* to, std::size_t count) { hn::StoreN(v, d, to, count); }
-template <typename Half>
-HWY_INLINE void StoreFloat32(F32 /*d*/, Vec v, Half* to, std::size_t count) {
-  const hn::Rebind<Half, F32> d16;
-  hn::StoreN(hn::DemoteTo(d16, v), d16, to, count);
-}
-
+// to[i] = change(from[i]), converting. The last elements go through whole vectors as well, in memory of our own.
 template <typename From, typename To, typename Change>
 HWY_INLINE void ForEach(const From* from, std::int64_t count, To* to, Change change) {
   const F32 d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const auto n = static_cast<std::size_t>(HWY_MIN(lanes, count - i));
-    StoreFloat32(d, change(d, LoadFloat32(d, from + i, n)), to + i, n);
-  }
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) StoreConverted(d, change(d, LoadConverted(d, from + i)), to + i);
+  if (i == count) return;
+  From last_from[hn::MaxLanes(F32())] = {};
+  To last_to[hn::MaxLanes(F32())];
+  std::memcpy(last_from, from + i, static_cast<std::size_t>(count - i) * sizeof(From));
+  StoreConverted(d, change(d, LoadConverted(d, last_from)), last_to);
+  std::memcpy(to + i, last_to, static_cast<std::size_t>(count - i) * sizeof(To));
 }
 
 struct Same {
