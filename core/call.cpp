@@ -13,7 +13,7 @@ double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now()
 
 }  // namespace
 
-Call::Call(const Problem& problem, const Tensors& tensors, CallOptions options, Engine::Done done,
+Call::Call(const Problem& problem, const Tensors& tensors, CallOptions options, Done done,
            std::shared_ptr<kernels::Products> products, Observer* observer)
     : options_(std::move(options)),
       done_(std::move(done)),
@@ -89,8 +89,8 @@ bool Call::StartNextGroup() {
   group->packed = PackedKv::Make(execution_.plan());
   if (group->packed == nullptr) {
     const std::int64_t size_bytes = execution_.plan().packed_key_size_bytes + execution_.plan().packed_value_size_bytes;
-    status_ = absl::ResourceExhaustedError(
-        absl::StrCat("no memory for ", size_bytes, " bytes of packed keys and values"));
+    status_ =
+        absl::ResourceExhaustedError(absl::StrCat("no memory for ", size_bytes, " bytes of packed keys and values"));
     return false;
   }
   groups_.push_back(std::move(group));

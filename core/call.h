@@ -1,23 +1,31 @@
-// One call while it runs: hands out its pieces in an order that keeps few packed groups alive, and gives up when it is cancelled or
-// its deadline has passed.
+// One call while it runs: hands out its pieces in an order that keeps few packed groups alive, and gives up when it is
+// cancelled or its deadline has passed.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
-#include "core/engine.h"
+#include "core/call_options.h"
 #include "core/execute.h"
+#include "core/observer.h"
+#include "core/report.h"
 #include "core/worker_pool.h"
 
 namespace attnd::core {
 
 class Call final : public Work {
  public:
+  using Done = std::function<void(absl::StatusOr<Report>)>;
+
   // `observer` may be null.
-  Call(const Problem& problem, const Tensors& tensors, CallOptions options, Engine::Done done,
+  Call(const Problem& problem, const Tensors& tensors, CallOptions options, Done done,
        std::shared_ptr<kernels::Products> products, Observer* observer);
 
   Claim ClaimTask() override;
@@ -45,7 +53,7 @@ class Call final : public Work {
 
   // Constant after construction.
   const CallOptions options_;
-  const Engine::Done done_;
+  const Done done_;
   Observer* const observer_;
   const absl::Time started_at_;
   Execution execution_;

@@ -5,62 +5,25 @@
 //   auto report = engine.Run(*problem, {.query = q, .key = k, .value = v, .output = out});
 //
 // The result of a row depends, bit for bit, only on its query, the keys it sees with their values, the options, and the
-// kernel and vector instruction set that the machine has: not on the number of workers, on what else runs, or on the batch.
+// kernel and vector instruction set that the machine has: not on the number of workers, on what else runs, or on the
+// batch.
 #pragma once
 
 #include <absl/status/statusor.h>
-#include <absl/time/time.h>
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/call_options.h"
 #include "core/observer.h"
 #include "core/problem.h"
+#include "core/report.h"
+#include "core/tensors.h"
 
 namespace attnd::core {
-
-// Where a problem's tensors lie. All are borrowed until the call is done, dense, and aligned to their elements.
-struct Tensors {
-  const void* query = nullptr;
-  const void* key = nullptr;
-  const void* value = nullptr;
-  const std::uint8_t* mask = nullptr;  // where the problem has a boolean mask
-  void* output = nullptr;              // of the query's element type
-  float* weights = nullptr;            // where the problem has weights
-  float* log_sum_exp = nullptr;        // where the problem has log_sum_exp; natural logarithm
-};
-
-// What was done for a problem. attention.proto's Report says what each means.
-struct Report {
-  std::string kernel;
-  std::int64_t query_tile_rows = 0;
-  std::int64_t key_tile_keys = 0;
-  std::int64_t computed_tiles = 0;
-  std::int64_t skipped_tiles = 0;
-  double floating_point_operations = 0;
-  std::int64_t empty_rows = 0;
-  double queue_seconds = 0;
-  double compute_seconds = 0;
-};
-
-// Shared by a caller and the engine; may be set from any thread, once and for all.
-class Cancellation {
- public:
-  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
-  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<bool> cancelled_ = false;
-};
-
-struct CallOptions {
-  absl::Time deadline = absl::InfiniteFuture();
-  std::shared_ptr<const Cancellation> cancellation;  // may be null
-};
 
 struct EngineOptions {
   // 0: as many as CPUs this process may use (its affinity and its control group's quota).
@@ -86,8 +49,9 @@ class Engine {
   using Done = std::function<void(absl::StatusOr<Report>)>;
 
   // Starts a call and returns. `done` runs exactly once, on a worker: with the report when every output is filled; with
-  // CANCELLED or DEADLINE_EXCEEDED when the call was given up, its outputs then being unspecified; with RESOURCE_EXHAUSTED when
-  // memory could not be had. When it runs, nothing touches the tensors any more. It must not block, and may start other calls.
+  // CANCELLED or DEADLINE_EXCEEDED when the call was given up, its outputs then being unspecified; with
+  // RESOURCE_EXHAUSTED when memory could not be had. When it runs, nothing touches the tensors any more. It must not
+  // block, and may start other calls.
   void Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done);
 
   // The same, waiting. Must not be called from a `done`.

@@ -310,9 +310,10 @@ void Execution::AddNonFiniteValues(const QueryTile& tile, std::int64_t query_row
     const std::uint8_t* mask = MaskBytes(tile, query_row, keys);
     for (std::int64_t column = visible.begin; column < visible.end; ++column) {
       if (mask != nullptr && mask[column] == 0) continue;
-      kernels::ToFloat32(problem_.element_type,
-                         Row(tensors_.value, problem_.value_strides, tile.batch, tile.key_value_head, keys.begin + column),
-                         problem_.value_head_size, value.data());
+      kernels::ToFloat32(
+          problem_.element_type,
+          Row(tensors_.value, problem_.value_strides, tile.batch, tile.key_value_head, keys.begin + column),
+          problem_.value_head_size, value.data());
       for (std::int64_t i = 0; i < problem_.value_head_size; ++i) {
         // A positive weight changes neither a NaN nor an infinity.
         const float element = value[static_cast<std::size_t>(i)];

@@ -6,12 +6,13 @@
 #include <optional>
 #include <vector>
 
-#include "core/engine.h"
 #include "core/kernels/products.h"
 #include "core/kernels/tile_products.h"
 #include "core/packed_kv.h"
 #include "core/plan.h"
+#include "core/problem.h"
 #include "core/scratch.h"
+#include "core/tensors.h"
 
 namespace attnd::core {
 
@@ -66,7 +67,8 @@ class Execution {
   void FinishRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;
   void FinishEmptyRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;
   void FinishWeights(const QueryTile& tile, std::int64_t query_row, float maximum, float sum) const;
-  void AddNonFiniteValues(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;
+  void AddNonFiniteValues(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed,
+                          Scratch& scratch) const;
 
   // The tile's columns that a row sees by all masks but a boolean one that differs from key to key.
   kernels::ColumnInterval VisibleColumns(const QueryTile& tile, std::int64_t query_row, Range keys) const;
@@ -78,7 +80,8 @@ class Execution {
   float* WeightsRow(const QueryTile& tile, std::int64_t query_row) const;
   void* OutputRow(const QueryTile& tile, std::int64_t query_row) const;
   // One row of a tensor.
-  const void* Row(const void* data, const Strides& strides, std::int64_t batch, std::int64_t head, std::int64_t row) const;
+  const void* Row(const void* data, const Strides& strides, std::int64_t batch, std::int64_t head,
+                  std::int64_t row) const;
   // Converts a row to the products' type and fills it up with zeros.
   void LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const;
 

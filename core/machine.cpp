@@ -31,7 +31,8 @@ std::optional<double> ParseQuota(const std::string& text) {
   const std::vector<std::string> words = absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
   double quota = 0;
   double period = 0;
-  if (words.size() != 2 || !absl::SimpleAtod(words[0], &quota) || !absl::SimpleAtod(words[1], &period)) return std::nullopt;
+  if (words.size() != 2 || !absl::SimpleAtod(words[0], &quota) || !absl::SimpleAtod(words[1], &period))
+    return std::nullopt;
   if (quota <= 0 || period <= 0) return std::nullopt;
   return quota / period;
 }

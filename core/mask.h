@@ -20,14 +20,15 @@ struct MaskOptions {
   std::optional<CausalAlignment> causal;
   // One a batch entry, each from 0 to Sk: key j of entry b is visible where j < key_lengths[b].
   std::optional<std::vector<std::int64_t>> key_lengths;
-  // ElementType::kBool, broadcast from the right to the shape of the weights; an element that is not 0 makes its key visible.
+  // ElementType::kBool, broadcast from the right to the shape of the weights; an element that is not 0 makes its key
+  // visible.
   std::optional<TensorDescription> boolean;
 };
 
 // What a query row that may see no key gives.
 enum class EmptyRow : std::uint8_t {
-  kZero,                 // output 0, weights 0
-  kMeanOfAllValues,      // output the mean of all Sk values of its batch entry and head, weights 1/Sk
+  kZero,             // output 0, weights 0
+  kMeanOfAllValues,  // output the mean of all Sk values of its batch entry and head, weights 1/Sk
 };
 
 }  // namespace attnd::core

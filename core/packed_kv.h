@@ -1,5 +1,5 @@
-// The keys and values of one group (a batch entry's key and value head), packed for the products: an object with an owner and a
-// lifetime of its own, shared by all query tiles and all query heads that read it.
+// The keys and values of one group (a batch entry's key and value head), packed for the products: an object with an
+// owner and a lifetime of its own, shared by all query tiles and all query heads that read it.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ class PackedKv {
   std::byte* values(std::int64_t key_tile) { return values_.get() + key_tile * value_tile_size_bytes_; }
   const std::byte* values(std::int64_t key_tile) const { return values_.get() + key_tile * value_tile_size_bytes_; }
 
-  // Whether a tile's values have NaN or infinities. They are packed as 0 and brought back, row by row, to the rows that see them.
+  // Whether a tile's values have NaN or infinities. They are packed as 0 and brought back, row by row, to the rows that
+  // see them.
   void set_has_non_finite(std::int64_t key_tile) { has_non_finite_[static_cast<std::size_t>(key_tile)] = 1; }
   bool has_non_finite(std::int64_t key_tile) const { return has_non_finite_[static_cast<std::size_t>(key_tile)] != 0; }
 

@@ -10,7 +10,9 @@ Range Plan::QueryTile(std::int64_t tile) const {
   return {tile * kQueryTileRows, std::min((tile + 1) * kQueryTileRows, query_rows)};
 }
 
-Range Plan::KeyTile(std::int64_t tile) const { return {tile * kKeyTileKeys, std::min((tile + 1) * kKeyTileKeys, keys)}; }
+Range Plan::KeyTile(std::int64_t tile) const {
+  return {tile * kKeyTileKeys, std::min((tile + 1) * kKeyTileKeys, keys)};
+}
 
 Plan MakePlan(const Problem& problem, ElementType operand_type) {
   Plan plan;

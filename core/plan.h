@@ -7,11 +7,13 @@
 
 namespace attnd::core {
 
-// Query rows of a tile: the most rows that a product is made for (kernels/brgemm.cpp). A row's bits do not depend on it.
+// Query rows of a tile: the most rows that a product is made for (kernels/brgemm.cpp). A row's bits do not depend on
+// it.
 inline constexpr std::int64_t kQueryTileRows = 64;
 
-// Keys of a tile, counted from the sequence's first key. With 64 query rows the scores of a tile take 64 KiB, which stay in the
-// second-level cache beside the tile's keys and values (2 × 64 KiB at head size 64). A row's bits depend on it, so it is fixed.
+// Keys of a tile, counted from the sequence's first key. With 64 query rows the scores of a tile take 64 KiB, which
+// stay in the second-level cache beside the tile's keys and values (2 × 64 KiB at head size 64). A row's bits depend on
+// it, so it is fixed.
 inline constexpr std::int64_t kKeyTileKeys = 256;
 
 // A half-open range of rows or keys.

@@ -79,7 +79,8 @@ absl::Status CheckLikeQuery(const ProblemDescription& d, const TensorDescription
                    ElementTypeName(d.query.element_type), " expected");
   }
   if (tensor.shape.size() != d.query.shape.size()) {
-    return Invalid(field, ".shape: rank ", tensor.shape.size(), " found, the query's ", d.query.shape.size(), " expected");
+    return Invalid(field, ".shape: rank ", tensor.shape.size(), " found, the query's ", d.query.shape.size(),
+                   " expected");
   }
   return absl::OkStatus();
 }
@@ -133,8 +134,9 @@ absl::StatusOr<std::optional<std::int64_t>> CheckCausal(std::optional<CausalAlig
                                                         std::int64_t keys) {
   if (!causal.has_value()) return std::optional<std::int64_t>();
   if (*causal == CausalAlignment::kUnspecified && query_rows != keys) {
-    return Invalid("problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since ",
-                   query_rows, " query rows and ", keys, " keys differ");
+    return Invalid(
+        "problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since ",
+        query_rows, " query rows and ", keys, " keys differ");
   }
   return std::optional<std::int64_t>(*causal == CausalAlignment::kBottomRight ? keys - query_rows : 0);
 }
@@ -225,8 +227,8 @@ absl::Status FillAnswer(const ProblemDescription& d, const Shape& weights_shape,
   problem.output_size_bytes = *size_bytes;
   problem.output_strides = StridesOf(DimensionsOf(problem.output.shape, d.layout), d.layout);
   std::int64_t total = *size_bytes;
-  const auto add = [&](TensorDescription tensor, absl::string_view field,
-                       std::optional<TensorDescription>& description, std::int64_t& tensor_size_bytes) {
+  const auto add = [&](TensorDescription tensor, absl::string_view field, std::optional<TensorDescription>& description,
+                       std::int64_t& tensor_size_bytes) {
     const absl::StatusOr<std::int64_t> bytes = SizeBytes(tensor, field);
     if (!bytes.ok()) return bytes.status();
     tensor_size_bytes = *bytes;
@@ -235,8 +237,8 @@ absl::Status FillAnswer(const ProblemDescription& d, const Shape& weights_shape,
     return absl::OkStatus();
   };
   if (d.return_weights) {
-    if (absl::Status status = add({ElementType::kFloat32, weights_shape}, "result.weights", problem.weights,
-                                  problem.weights_size_bytes);
+    if (absl::Status status =
+            add({ElementType::kFloat32, weights_shape}, "result.weights", problem.weights, problem.weights_size_bytes);
         !status.ok()) {
       return status;
     }

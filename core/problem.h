@@ -19,8 +19,8 @@ enum class Layout : std::uint8_t {
   kBshd,  // [B, S, H, D]
 };
 
-// A problem as its caller describes it. Field by field the AttentionProblem of proto/attnd/v1/attention.proto, which says what
-// each means and when it is refused.
+// A problem as its caller describes it. Field by field the AttentionProblem of proto/attnd/v1/attention.proto, which
+// says what each means and when it is refused.
 struct ProblemDescription {
   TensorDescription query;
   TensorDescription key;
@@ -87,8 +87,9 @@ struct Problem {
   std::int64_t log_sum_exp_size_bytes = 0;
 };
 
-// INVALID_ARGUMENT where the description contradicts itself; the text names the field as attention.proto spells it, what was
-// found and what was expected. RESOURCE_EXHAUSTED where the answer is over the limits. Allocates nothing that grows with a tensor.
+// INVALID_ARGUMENT where the description contradicts itself; the text names the field as attention.proto spells it,
+// what was found and what was expected. RESOURCE_EXHAUSTED where the answer is over the limits. Allocates nothing that
+// grows with a tensor.
 absl::StatusOr<Problem> CheckProblem(const ProblemDescription& description, const Limits& limits);
 
 }  // namespace attnd::core

@@ -1,5 +1,5 @@
-// What a worker keeps between pieces of work: the intermediate results of one tile. Its size is fixed by kMaxHeadSize, so that no
-// problem can make a worker allocate.
+// What a worker keeps between pieces of work: the intermediate results of one tile. Its size is fixed by kMaxHeadSize,
+// so that no problem can make a worker allocate.
 #pragma once
 
 #include <array>

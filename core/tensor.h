@@ -29,8 +29,8 @@ struct TensorDescription {
   Shape shape;
 };
 
-// The bytes of a dense tensor. INVALID_ARGUMENT, with `field` in its text, where a dimension is below 1 or the product does
-// not fit 63 bits.
+// The bytes of a dense tensor. INVALID_ARGUMENT, with `field` in its text, where a dimension is below 1 or the product
+// does not fit 63 bits.
 absl::StatusOr<std::int64_t> SizeBytes(const TensorDescription& tensor, absl::string_view field);
 
 }  // namespace attnd::core

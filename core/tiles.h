@@ -20,7 +20,8 @@ Range VisibleKeys(const Problem& problem, std::int64_t batch, std::int64_t query
 // What the masks in closed form make of the tile of these query rows and keys.
 TileKind ClassifyTile(const Problem& problem, std::int64_t batch, Range query_rows, Range keys);
 
-// Where the boolean mask's bytes for a query row begin (that of key 0), or null where there is none. `mask` is its data.
+// Where the boolean mask's bytes for a query row begin (that of key 0), or null where there is none. `mask` is its
+// data.
 const std::uint8_t* MaskRow(const Problem& problem, const std::uint8_t* mask, std::int64_t batch, std::int64_t head,
                             std::int64_t query_row);
 

@@ -1,5 +1,5 @@
-// One pool of threads that serves all calls: each worker takes a piece from every running call in turn, so a small call is not
-// stuck behind a large one.
+// One pool of threads that serves all calls: each worker takes a piece from every running call in turn, so a small call
+// is not stuck behind a large one.
 #pragma once
 
 #include <absl/base/thread_annotations.h>

@@ -1,8 +1,7 @@
 // The products by oneDNN's micro-kernels (dnnl::ukernel::brgemm and transform).
-#include <oneapi/dnnl/dnnl_ukernel.hpp>
-
 #include <array>
 #include <cassert>
+#include <oneapi/dnnl/dnnl_ukernel.hpp>
 #include <utility>
 
 #include "core/kernels/kernel_list.h"
@@ -148,9 +147,12 @@ class BrgemmProducts final : public Products {
 std::shared_ptr<Products> MakeBrgemmProducts(ElementType operand_type) {
   // Whether the machine has a micro-kernel for the type is told by making one.
   try {
-    const BrgemmProduct probe(
-        {.rows = kRowClasses[0], .columns = kPanelColumns, .inner = kPadding, .a_stride = kPadding, .c_stride = kPanelColumns},
-        operand_type);
+    const BrgemmProduct probe({.rows = kRowClasses[0],
+                               .columns = kPanelColumns,
+                               .inner = kPadding,
+                               .a_stride = kPadding,
+                               .c_stride = kPanelColumns},
+                              operand_type);
     return std::make_shared<BrgemmProducts>(operand_type, probe.b_pack_type() != pack_type::no_trans);
   } catch (const dnnl::error&) {
     return nullptr;

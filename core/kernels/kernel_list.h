@@ -7,8 +7,8 @@
 
 namespace attnd::core::kernels {
 
-// The fastest products for tensors of this type on this machine. Their operand type is either that type or float32, to which
-// tiles are then converted.
+// The fastest products for tensors of this type on this machine. Their operand type is either that type or float32, to
+// which tiles are then converted.
 std::shared_ptr<Products> ChooseProducts(ElementType type);
 
 // The implementations, each null where the machine or oneDNN has none for the operand type.

@@ -17,7 +17,8 @@ class LruCache {
  public:
   explicit LruCache(std::size_t capacity) : capacity_(capacity) {}
 
-  // The value of `key`, from `make()` where it is not kept. Two threads may make the same value at once; one of them is kept.
+  // The value of `key`, from `make()` where it is not kept. Two threads may make the same value at once; one of them is
+  // kept.
   template <typename Make>
   std::shared_ptr<const Value> GetOrMake(const Key& key, Make make) {
     if (std::shared_ptr<const Value> found = Find(key)) return found;

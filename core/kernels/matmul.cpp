@@ -66,7 +66,8 @@ dnnl::matmul::primitive_desc Describe(const ProductShape& s) {
 
 class MatmulProduct final : public Product {
  public:
-  explicit MatmulProduct(const ProductShape& shape) : shape_(shape), description_(Describe(shape)), matmul_(description_) {}
+  explicit MatmulProduct(const ProductShape& shape)
+      : shape_(shape), description_(Describe(shape)), matmul_(description_) {}
 
   void Run(const void* a, const void* b, std::int64_t panels, float* c) const override {
     HoldToOneThread();

@@ -1,8 +1,8 @@
 // The two matrix products of attention, Q·Kᵀ and P·V, on packed tiles: plain pointers, sizes and strides.
 //
-// A packed operand B is cut into panels of kPanelColumns columns (the last one narrower); each panel is contiguous, in whatever
-// order the implementation wants. Every size that a product is made for comes from a closed set: rows from row_classes(),
-// columns and inner dimensions padded with zeros to multiples of kPadding.
+// A packed operand B is cut into panels of kPanelColumns columns (the last one narrower); each panel is contiguous, in
+// whatever order the implementation wants. Every size that a product is made for comes from a closed set: rows from
+// row_classes(), columns and inner dimensions padded with zeros to multiples of kPadding.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,8 @@ struct ProductShape {
 class Product {
  public:
   virtual ~Product() = default;
-  // The product with `panels` panels of B that follow each other without a gap, each giving the next `columns` columns of C.
+  // The product with `panels` panels of B that follow each other without a gap, each giving the next `columns` columns
+  // of C.
   virtual void Run(const void* a, const void* b, std::int64_t panels, float* c) const = 0;
 };
 
@@ -74,7 +75,8 @@ class Products {
   // Packs [inner × columns] as a panel; null where the plain matrix is one already.
   virtual std::shared_ptr<const Packer> MakeValuePacker(std::int64_t inner, std::int64_t columns) = 0;
 
-  // Gives up what products hold on the calling thread (the state of matrix units). Called at the end of each piece of work.
+  // Gives up what products hold on the calling thread (the state of matrix units). Called at the end of each piece of
+  // work.
   virtual void ReleaseThread() const {}
 };
 

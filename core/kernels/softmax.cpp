@@ -23,8 +23,8 @@ using Mask = hn::Mask<F32>;
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// 2^x, to 7.5e-8 relative for x in [−126, 128), 0 below, NaN for NaN. The polynomial is the minimax one of degree 5 for 2^f over
-// f in [−0.5, 0.5] in relative error, found with Remez' exchange.
+// 2^x, to 7.5e-8 relative for x in [−126, 128), 0 below, NaN for NaN. The polynomial is the minimax one of degree 5 for
+// 2^f over f in [−0.5, 0.5] in relative error, found with Remez' exchange.
 HWY_INLINE Vec Exp2(F32 d, Vec x) {
   const I32 di;
   const auto n = hn::NearestInt(x);
@@ -99,8 +99,8 @@ struct RowState {
   bool seen;
 };
 
-// The columns are worked through in whole vectors from the tile's first column, and hidden ones add an exact zero, so a sum's
-// bits do not depend on where the visible interval lies or on how wide the tile is padded.
+// The columns are worked through in whole vectors from the tile's first column, and hidden ones add an exact zero, so a
+// sum's bits do not depend on where the visible interval lies or on how wide the tile is padded.
 template <typename Visible, typename Weight>
 HWY_INLINE void UpdateRow(const float* scores, Weight* weights, std::int64_t columns, float scale_log2e,
                           Visible visible, RowState& state) {
@@ -122,7 +122,8 @@ HWY_INLINE void UpdateRow(const float* scores, Weight* weights, std::int64_t col
   }
   if (Visible::kAll || !hn::AllFalse(d, any)) state.seen = true;
   const float maximum = HWY_MAX(state.maximum, hn::ReduceMax(d, maxima));
-  // While every score that counted is −∞, any finite reference gives the weights 0 that they have beside a finite score.
+  // While every score that counted is −∞, any finite reference gives the weights 0 that they have beside a finite
+  // score.
   const float reference = maximum == kMinusInfinity ? 0.0F : maximum;
 
   Vec sums = hn::Zero(d);

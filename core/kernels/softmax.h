@@ -1,8 +1,9 @@
-// What lies between the two products: the running maximum and sum of a softmax, its exponentials, and conversions of rows.
-// Highway code, dispatched at run time. All functions are thread-safe and work on plain memory.
+// What lies between the two products: the running maximum and sum of a softmax, its exponentials, and conversions of
+// rows. Highway code, dispatched at run time. All functions are thread-safe and work on plain memory.
 //
-// The running softmax is that of "Online normalizer calculation for softmax" (Milakov and Gimelshein, arXiv 1805.02867), in powers
-// of two: x = score·scale·log2(e), weight = 2^(x − maximum). A hidden score is selected away, never multiplied by zero.
+// The running softmax is that of "Online normalizer calculation for softmax" (Milakov and Gimelshein, arXiv
+// 1805.02867), in powers of two: x = score·scale·log2(e), weight = 2^(x − maximum). A hidden score is selected away,
+// never multiplied by zero.
 #pragma once
 
 #include <cstdint>

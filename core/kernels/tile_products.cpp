@@ -17,7 +17,8 @@ std::int64_t NextRowClass(std::span<const std::int64_t> classes, std::int64_t re
   for (const std::int64_t rows : classes) {
     if (rows <= remaining && (rows > 1 || remaining == 1)) return rows;
   }
-  const auto smallest = std::find_if(classes.rbegin(), classes.rend(), [&](std::int64_t rows) { return rows >= remaining; });
+  const auto smallest =
+      std::find_if(classes.rbegin(), classes.rend(), [&](std::int64_t rows) { return rows >= remaining; });
   assert(smallest != classes.rend());
   return *smallest;
 }
@@ -31,8 +32,8 @@ TileProducts::TileProducts(Products& products, const TileSizes& sizes, std::int6
     return PanelPacker{.whole = columns >= kPanelColumns ? make(kPanelColumns) : nullptr,
                        .last = columns % kPanelColumns != 0 ? make(columns % kPanelColumns) : nullptr};
   };
-  key_packer_ = make_packers(
-      sizes.keys, [&](std::int64_t columns) { return products.MakeKeyPacker(sizes.head_size, columns); });
+  key_packer_ =
+      make_packers(sizes.keys, [&](std::int64_t columns) { return products.MakeKeyPacker(sizes.head_size, columns); });
   value_packer_ = make_packers(sizes.value_head_size,
                                [&](std::int64_t columns) { return products.MakeValuePacker(sizes.keys, columns); });
   AddRowClasses(products, query_tile_rows);
@@ -57,7 +58,8 @@ void TileProducts::AddRowClasses(Products& products, std::int64_t query_rows) {
   for (std::int64_t remaining = query_rows; remaining > 0;) {
     const std::int64_t rows = NextRowClass(class_rows_, remaining);
     remaining -= rows;
-    if (std::any_of(row_classes_.begin(), row_classes_.end(), [&](const RowClass& c) { return c.rows == rows; })) continue;
+    if (std::any_of(row_classes_.begin(), row_classes_.end(), [&](const RowClass& c) { return c.rows == rows; }))
+      continue;
     RowClass row_class;
     row_class.rows = rows;
     ProductShape shape;

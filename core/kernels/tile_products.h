@@ -17,15 +17,16 @@ struct TileSizes {
   std::int64_t scores_stride = 0;  // from a row of scores, and of weights, to the next
 };
 
-// The rows that the next product takes of `remaining` ones: as many as a class has, or the smallest class that holds them all, whose
-// surplus rows are then computed for nothing. `classes` is descending.
+// The rows that the next product takes of `remaining` ones: as many as a class has, or the smallest class that holds
+// them all, whose surplus rows are then computed for nothing. `classes` is descending.
 std::int64_t NextRowClass(std::span<const std::int64_t> classes, std::int64_t remaining);
 
 // Constant after construction, and thread-safe.
 class TileProducts {
  public:
   // Makes the products for up to `query_rows` rows in steps that NextRowClass takes. Throws what oneDNN throws.
-  TileProducts(Products& products, const TileSizes& sizes, std::int64_t query_tile_rows, std::int64_t last_query_tile_rows);
+  TileProducts(Products& products, const TileSizes& sizes, std::int64_t query_tile_rows,
+               std::int64_t last_query_tile_rows);
 
   // Panel by panel: `columns` of the panel at `panel`, and its packing from a dense plain matrix.
   static std::int64_t PanelColumns(std::int64_t columns, std::int64_t panel);

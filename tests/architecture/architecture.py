@@ -22,7 +22,7 @@ CORE_ROOMS = {
     "tensor": set(),
     "limits": set(),
     "observer": set(),
-    "machine": set(),
+    "machine": {"kernels"},
     "aligned_buffer": set(),
     "mask": {"tensor"},
     "problem": _VALUES,
@@ -31,18 +31,25 @@ CORE_ROOMS = {
     "tiles": _VALUES | {"plan"},
     "packed_kv": _VALUES | {"aligned_buffer", "plan", "kernels"},
     "scratch": _VALUES | {"aligned_buffer", "plan", "kernels"},
-    "worker_pool": {"observer"},
-    # engine.h has the words in which a call is made: Tensors, Report, Cancellation.
-    "execute": _VALUES | {"aligned_buffer", "plan", "tiles", "packed_kv", "scratch", "kernels", "observer", "engine"},
-    "engine": _VALUES | {"plan", "packed_kv", "scratch", "worker_pool", "execute", "kernels", "observer", "machine"},
+    "worker_pool": {"scratch"},
+    "tensors": set(),
+    "report": set(),
+    "call_options": set(),
+    "execute": _VALUES | {"tensors", "plan", "tiles", "packed_kv", "scratch", "kernels"},
+    "call": _VALUES | {"tensors", "report", "call_options", "plan", "packed_kv", "scratch", "worker_pool", "execute",
+                       "kernels", "observer"},
+    "engine": _VALUES | {"tensors", "report", "call_options", "plan", "worker_pool", "call", "kernels", "observer",
+                         "machine"},
 }
 
 # The kernels' interface; what else lies in core/kernels/ is theirs alone.
-KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "core/kernels/softmax.h"}
+KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "core/kernels/softmax.h",
+                    "core/kernels/tile_products.h"}
 
 # All that the server sees of core.
 CORE_FRONT = {f"core/{name}.h"
-              for name in ("engine", "cache", "problem", "tensor", "mask", "limits", "observer", "machine")}
+              for name in ("engine", "cache", "problem", "tensor", "tensors", "mask", "limits", "observer", "machine",
+                           "report", "call_options")}
 
 # Folders that must not see each other: whose files, what they must not include.
 FORBIDDEN_INCLUDES = [
