@@ -26,14 +26,14 @@ Call::Call(const Problem& problem, const Tensors& tensors, CallOptions options, 
   report_.key_tile_keys = kKeyTileKeys;
 }
 
-bool Call::MustGiveUp() {
-  if (!status_.ok()) return true;
+absl::Status Call::ReasonToGiveUp() const {
   if (options_.cancellation != nullptr && options_.cancellation->cancelled()) {
-    status_ = absl::CancelledError("the call was cancelled; its remaining work is dropped");
-  } else if (options_.deadline != absl::InfiniteFuture() && absl::Now() >= options_.deadline) {
-    status_ = absl::DeadlineExceededError("the call's deadline has passed; its remaining work is dropped");
+    return absl::CancelledError("the call was cancelled; its remaining work is dropped");
   }
-  return !status_.ok();
+  if (options_.deadline != absl::InfiniteFuture() && absl::Now() >= options_.deadline) {
+    return absl::DeadlineExceededError("the call's deadline has passed; its remaining work is dropped");
+  }
+  return absl::OkStatus();
 }
 
 Work::Claim Call::ClaimTask() {
@@ -42,7 +42,8 @@ Work::Claim Call::ClaimTask() {
     first_claimed_at_ = absl::Now();
     report_.queue_seconds = absl::ToDoubleSeconds(first_claimed_at_ - started_at_);
   }
-  if (MustGiveUp()) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
+  if (status_.ok()) status_ = ReasonToGiveUp();
+  if (!status_.ok()) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
   if (preparation_ == Preparation::kNotStarted) {
     preparation_ = Preparation::kRunning;
     return {.kind = Claim::Kind::kTask, .task = [this](Scratch&) { RunPrepare(); }};
@@ -120,8 +121,13 @@ void Call::RunPack(Group* group, std::int64_t key_tile, Scratch& scratch) {
 void Call::RunCompute(Group* group, std::int64_t tile, Scratch& scratch) {
   const absl::Time start = absl::Now();
   const std::int64_t query_tiles = execution_.plan().query_tiles;
+  absl::Status reason;
+  const auto give_up = [&] {
+    if (reason.ok()) reason = ReasonToGiveUp();
+    return !reason.ok();
+  };
   const TileResult result =
-      execution_.Compute(group->index, tile / query_tiles, tile % query_tiles, *group->packed, scratch);
+      execution_.Compute(group->index, tile / query_tiles, tile % query_tiles, *group->packed, give_up, scratch);
   if (observer_ != nullptr) {
     observer_->OnWorkDone({.computed_tiles = result.computed_tiles,
                            .skipped_tiles = result.skipped_tiles,
@@ -129,6 +135,7 @@ void Call::RunCompute(Group* group, std::int64_t tile, Scratch& scratch) {
                            .busy_seconds = SecondsSince(start)});
   }
   absl::MutexLock lock(&mutex_);
+  if (status_.ok()) status_ = std::move(reason);
   report_.computed_tiles += result.computed_tiles;
   report_.skipped_tiles += result.skipped_tiles;
   report_.floating_point_operations += result.floating_point_operations;

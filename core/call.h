@@ -42,7 +42,7 @@ class Call final : public Work {
     std::int64_t finished_computes = 0;
   };
 
-  bool MustGiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ReasonToGiveUp() const;
   std::optional<Task> ClaimCompute() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Task> ClaimPack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool StartNextGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,14 +1,18 @@
 #include "core/execute.h"
 
+#include <absl/cleanup/cleanup.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <numbers>
 
 #include "core/kernels/softmax.h"
 #include "core/tiles.h"
+#include "core/values.h"
 
 namespace attnd::core {
 namespace {
@@ -71,8 +75,10 @@ void Execution::Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed
   const std::int64_t head = group % problem_.key_value_heads;
   const Range keys = plan_.KeyTile(key_tile);
   PackKeys(batch, head, keys, packed.keys(key_tile), scratch);
-  if (PackValues(batch, head, keys, packed.values(key_tile), scratch)) packed.set_has_non_finite(key_tile);
-  if (key_tile == 0 && problem_.empty_row == EmptyRow::kMeanOfAllValues) packed.value_mean = MeanOfValues(batch, head);
+  const bool has_non_finite = PackValues(batch, head, keys, packed.values(key_tile), scratch);
+  const Values values(problem_, tensors_.value, batch, head);
+  if (has_non_finite) packed.set_non_finite_sums(key_tile, values.NonFiniteSums(keys));
+  if (key_tile == 0 && problem_.empty_row == EmptyRow::kMeanOfAllValues) packed.value_mean = values.Mean();
 }
 
 void Execution::PackKeys(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed, Scratch& scratch) const {
@@ -117,31 +123,20 @@ bool Execution::PackValues(std::int64_t batch, std::int64_t head, Range keys, st
   return has_non_finite;
 }
 
-std::vector<float> Execution::MeanOfValues(std::int64_t batch, std::int64_t head) const {
-  std::vector<double> sums(static_cast<std::size_t>(problem_.value_head_size));
-  std::vector<float> row(sums.size());
-  for (std::int64_t key = 0; key < problem_.keys; ++key) {
-    kernels::ToFloat32(problem_.element_type, Row(tensors_.value, problem_.value_strides, batch, head, key),
-                       problem_.value_head_size, row.data());
-    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += row[i];
-  }
-  std::transform(sums.begin(), sums.end(), row.begin(),
-                 [&](double sum) { return static_cast<float>(sum / static_cast<double>(problem_.keys)); });
-  return row;
-}
-
 // --- Computing ---
 
 TileResult Execution::Compute(std::int64_t group, std::int64_t head_in_group, std::int64_t query_tile,
-                              const PackedKv& packed, Scratch& scratch) const {
+                              const PackedKv& packed, absl::FunctionRef<bool()> give_up, Scratch& scratch) const {
   const std::int64_t key_value_head = group % problem_.key_value_heads;
   const QueryTile tile{.batch = group / problem_.key_value_heads,
                        .query_head = key_value_head * plan_.query_heads_per_group + head_in_group,
                        .key_value_head = key_value_head,
                        .rows = plan_.QueryTile(query_tile)};
   TileResult result;
+  const absl::Cleanup release = [this] { products_->ReleaseThread(); };
   StartTile(tile, scratch);
   for (std::int64_t key_tile = 0; key_tile < plan_.key_tiles; ++key_tile) {
+    if (give_up()) return result;
     const Range keys = plan_.KeyTile(key_tile);
     if (IsHidden(tile, keys)) {
       ++result.skipped_tiles;
@@ -158,7 +153,6 @@ TileResult Execution::Compute(std::int64_t group, std::int64_t head_in_group, st
     result.floating_point_operations += 2.0 * static_cast<double>(tile.rows.size() * keys.size()) *
                                         static_cast<double>(problem_.head_size + problem_.value_head_size);
   }
-  products_->ReleaseThread();
   for (std::int64_t row = tile.rows.begin; row < tile.rows.end; ++row) {
     if (scratch.seen[static_cast<std::size_t>(row - tile.rows.begin)] != 0) {
       FinishRow(tile, row, packed, scratch);
@@ -261,7 +255,7 @@ void Execution::FinishRow(const QueryTile& tile, std::int64_t query_row, const P
   const float maximum = scratch.maximum[row];
   const float sum = scratch.sum[row];
   kernels::DivideRow(sums, problem_.value_head_size, sum, ElementType::kFloat32, scratch.output_row());
-  AddNonFiniteValues(tile, query_row, packed, scratch);
+  AddNonFiniteValues(tile, query_row, packed, scratch.output_row());
   kernels::FromFloat32(scratch.output_row(), problem_.value_head_size, problem_.element_type,
                        OutputRow(tile, query_row));
   if (tensors_.weights != nullptr) FinishWeights(tile, query_row, maximum, sum);
@@ -300,25 +294,20 @@ void Execution::FinishWeights(const QueryTile& tile, std::int64_t query_row, flo
 }
 
 void Execution::AddNonFiniteValues(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed,
-                                   Scratch& scratch) const {
-  float* output = scratch.output_row();
-  std::array<float, kMaxHeadSize> value;
+                                   float* output) const {
+  const Values values(problem_, tensors_.value, tile.batch, tile.key_value_head);
   for (std::int64_t key_tile = 0; key_tile < plan_.key_tiles; ++key_tile) {
-    if (!packed.has_non_finite(key_tile)) continue;
+    const std::vector<float>& sums = packed.non_finite_sums(key_tile);
+    if (sums.empty()) continue;
     const Range keys = plan_.KeyTile(key_tile);
     const kernels::ColumnInterval visible = VisibleColumns(tile, query_row, keys);
     const std::uint8_t* mask = MaskBytes(tile, query_row, keys);
+    if (mask == nullptr && visible.end - visible.begin == keys.size()) {
+      std::transform(sums.begin(), sums.end(), output, output, std::plus<>());
+      continue;
+    }
     for (std::int64_t column = visible.begin; column < visible.end; ++column) {
-      if (mask != nullptr && mask[column] == 0) continue;
-      kernels::ToFloat32(
-          problem_.element_type,
-          Row(tensors_.value, problem_.value_strides, tile.batch, tile.key_value_head, keys.begin + column),
-          problem_.value_head_size, value.data());
-      for (std::int64_t i = 0; i < problem_.value_head_size; ++i) {
-        // A positive weight changes neither a NaN nor an infinity.
-        const float element = value[static_cast<std::size_t>(i)];
-        if (!std::isfinite(element)) output[i] += element;
-      }
+      if (mask == nullptr || mask[column] != 0) values.AddNonFinite(keys.begin + column, output);
     }
   }
 }

@@ -1,6 +1,8 @@
 // Runs the pieces of one problem: packs a tile of keys and values, and computes a tile of queries against all its keys.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,9 +39,10 @@ class Execution {
   // Packs one key tile of a group.
   void Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed, Scratch& scratch) const;
 
-  // Computes one query tile of one of the group's query heads, from packed keys and values that are complete.
+  // Computes one query tile of one of the group's query heads, from packed keys and values that are complete. Asks
+  // `give_up` before each key tile; where it says so, returns at once and leaves the outputs unspecified.
   TileResult Compute(std::int64_t group, std::int64_t head_in_group, std::int64_t query_tile, const PackedKv& packed,
-                     Scratch& scratch) const;
+                     absl::FunctionRef<bool()> give_up, Scratch& scratch) const;
 
  private:
   // One query tile of one head.
@@ -56,7 +59,6 @@ class Execution {
   void PackKeys(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed, Scratch& scratch) const;
   // Tells whether there were NaN or infinities among the values.
   bool PackValues(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed, Scratch& scratch) const;
-  std::vector<float> MeanOfValues(std::int64_t batch, std::int64_t head) const;
 
   void StartTile(const QueryTile& tile, Scratch& scratch) const;
   // Where weights are asked for, their place holds the scores until the row is finished.
@@ -67,8 +69,7 @@ class Execution {
   void FinishRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;
   void FinishEmptyRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;
   void FinishWeights(const QueryTile& tile, std::int64_t query_row, float maximum, float sum) const;
-  void AddNonFiniteValues(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed,
-                          Scratch& scratch) const;
+  void AddNonFiniteValues(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, float* output) const;
 
   // The tile's columns that a row sees by all masks but a boolean one that differs from key to key.
   kernels::ColumnInterval VisibleColumns(const QueryTile& tile, std::int64_t query_row, Range keys) const;

@@ -10,7 +10,7 @@ std::unique_ptr<PackedKv> PackedKv::Make(const Plan& plan) {
   packed->keys_ = AllocateAligned(static_cast<std::size_t>(plan.packed_key_size_bytes));
   packed->values_ = AllocateAligned(static_cast<std::size_t>(plan.packed_value_size_bytes));
   if (packed->keys_ == nullptr || packed->values_ == nullptr) return nullptr;
-  packed->has_non_finite_.assign(static_cast<std::size_t>(plan.key_tiles), 0);
+  packed->non_finite_sums_.resize(static_cast<std::size_t>(plan.key_tiles));
   return packed;
 }
 

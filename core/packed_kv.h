@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/aligned_buffer.h"
@@ -23,10 +24,14 @@ class PackedKv {
   std::byte* values(std::int64_t key_tile) { return values_.get() + key_tile * value_tile_size_bytes_; }
   const std::byte* values(std::int64_t key_tile) const { return values_.get() + key_tile * value_tile_size_bytes_; }
 
-  // Whether a tile's values have NaN or infinities. They are packed as 0 and brought back, row by row, to the rows that
-  // see them.
-  void set_has_non_finite(std::int64_t key_tile) { has_non_finite_[static_cast<std::size_t>(key_tile)] = 1; }
-  bool has_non_finite(std::int64_t key_tile) const { return has_non_finite_[static_cast<std::size_t>(key_tile)] != 0; }
+  // What is not finite among a tile's values is packed as 0; here are its sums, [Dv], or nothing where all is finite.
+  // Rows that see it get it back (values.h).
+  void set_non_finite_sums(std::int64_t key_tile, std::vector<float> sums) {
+    non_finite_sums_[static_cast<std::size_t>(key_tile)] = std::move(sums);
+  }
+  const std::vector<float>& non_finite_sums(std::int64_t key_tile) const {
+    return non_finite_sums_[static_cast<std::size_t>(key_tile)];
+  }
 
   // The mean of all values, where empty rows ask for it; filled with the first key tile.
   std::vector<float> value_mean;
@@ -38,7 +43,7 @@ class PackedKv {
   std::int64_t value_tile_size_bytes_ = 0;
   AlignedBuffer keys_;
   AlignedBuffer values_;
-  std::vector<std::uint8_t> has_non_finite_;  // bytes, not bits: tiles are filled by different threads
+  std::vector<std::vector<float>> non_finite_sums_;
 };
 
 }  // namespace attnd::core

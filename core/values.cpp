@@ -1,0 +1,63 @@
+#include "core/values.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+
+#include "core/kernels/softmax.h"
+
+namespace attnd::core {
+namespace {
+
+const std::byte* HeadData(const Problem& problem, const void* data, std::int64_t batch, std::int64_t head) {
+  const std::int64_t element = batch * problem.value_strides.batch + head * problem.value_strides.head;
+  return static_cast<const std::byte*>(data) +
+         element * static_cast<std::int64_t>(ElementSizeBytes(problem.element_type));
+}
+
+}  // namespace
+
+Values::Values(const Problem& problem, const void* data, std::int64_t batch, std::int64_t head)
+    : problem_(problem), head_data_(HeadData(problem, data, batch, head)) {}
+
+std::int64_t Values::Load(std::int64_t key, std::int64_t first, float* chunk) const {
+  const std::int64_t count = std::min(kChunk, problem_.value_head_size - first);
+  const std::int64_t element = key * problem_.value_strides.row + first;
+  const std::byte* from = head_data_ + element * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type));
+  kernels::ToFloat32(problem_.element_type, from, count, chunk);
+  return count;
+}
+
+std::vector<float> Values::Mean() const {
+  std::vector<double> sums(static_cast<std::size_t>(problem_.value_head_size));
+  std::array<float, kChunk> chunk;
+  for (std::int64_t key = 0; key < problem_.keys; ++key) {
+    for (std::int64_t first = 0; first < problem_.value_head_size; first += kChunk) {
+      const std::int64_t count = Load(key, first, chunk.data());
+      std::transform(chunk.begin(), chunk.begin() + count, sums.begin() + first, sums.begin() + first,
+                     [](float value, double sum) { return sum + value; });
+    }
+  }
+  std::vector<float> mean(sums.size());
+  std::transform(sums.begin(), sums.end(), mean.begin(),
+                 [&](double sum) { return static_cast<float>(sum / static_cast<double>(problem_.keys)); });
+  return mean;
+}
+
+void Values::AddNonFinite(std::int64_t key, float* sums) const {
+  std::array<float, kChunk> chunk;
+  for (std::int64_t first = 0; first < problem_.value_head_size; first += kChunk) {
+    const std::int64_t count = Load(key, first, chunk.data());
+    std::transform(chunk.begin(), chunk.begin() + count, sums + first, sums + first,
+                   [](float value, float sum) { return std::isfinite(value) ? sum : sum + value; });
+  }
+}
+
+std::vector<float> Values::NonFiniteSums(Range keys) const {
+  std::vector<float> sums(static_cast<std::size_t>(problem_.value_head_size));
+  for (std::int64_t key = keys.begin; key < keys.end; ++key) AddNonFinite(key, sums.data());
+  return sums;
+}
+
+}  // namespace attnd::core

@@ -1,0 +1,39 @@
+// What is done with values beside the product: their mean for empty rows, and NaN and infinities for the rows that see
+// them.
+//
+// A product would multiply a hidden NaN with 0 and get NaN, so values are packed with 0 in the place of what is not
+// finite, and rows get that back by addition afterwards: a positive weight changes neither a NaN nor an infinity, and
+// sums of them do not depend on the order.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/plan.h"
+#include "core/problem.h"
+
+namespace attnd::core {
+
+// One head's values, as they came.
+class Values {
+ public:
+  // Borrows both.
+  Values(const Problem& problem, const void* data, std::int64_t batch, std::int64_t head);
+
+  // [Dv], over all keys, summed in double.
+  std::vector<float> Mean() const;
+  // [Dv]: the sums of what is not finite among the values of these keys, 0 where all is.
+  std::vector<float> NonFiniteSums(Range keys) const;
+  // Adds to [Dv] sums what is not finite in one key's value.
+  void AddNonFinite(std::int64_t key, float* sums) const;
+
+ private:
+  // Up to kChunk elements of a key's value, from `first` on, as float32; how many.
+  static constexpr std::int64_t kChunk = 64;
+  std::int64_t Load(std::int64_t key, std::int64_t first, float* chunk) const;
+
+  const Problem& problem_;
+  const std::byte* const head_data_;
+};
+
+}  // namespace attnd::core
