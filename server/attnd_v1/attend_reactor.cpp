@@ -1,0 +1,125 @@
+#include "server/attnd_v1/attend_reactor.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/string_view.h>
+#include <absl/time/time.h>
+#include <grpcpp/support/proto_buffer_reader.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "server/attnd_v1/decode.h"
+#include "server/attnd_v1/encode.h"
+#include "server/attnd_v1/status_mapping.h"
+
+namespace attnd::server::attnd_v1 {
+namespace {
+
+// The code that gRPC's table of status codes has for a wrong number of request messages.
+absl::Status NotOneMessage(absl::string_view found) {
+  return absl::UnimplementedError(absl::StrCat(found, " found, Attend takes exactly one"));
+}
+
+}  // namespace
+
+AttendReactor::AttendReactor(const AttendContext& context, grpc::GenericCallbackServerContext* call)
+    : call_(call), attend_(context, absl::FromChrono(call->deadline())) {
+  StartRead(&request_);
+}
+
+void AttendReactor::OnReadDone(bool ok) {
+  if (std::exchange(first_read_done_, true)) {
+    OnSecondRead(ok);
+  } else {
+    OnFirstRead(ok);
+  }
+}
+
+void AttendReactor::OnFirstRead(bool ok) {
+  if (ok) {
+    StartRead(&second_message_);
+    // gRPC deletes nothing before this reaction returns, however soon the answer is there.
+    if (absl::Status status = StartProblem(); !status.ok()) OnAnswer(status);
+    return;
+  }
+  // Nothing arrived, or not the whole of it: a cut, reset or refused upload, whose status gRPC has already chosen.
+  OnAnswer(call_->IsCancelled() ? absl::CancelledError("the request did not arrive whole")
+                                : NotOneMessage("no request message"));
+}
+
+void AttendReactor::OnSecondRead(bool ok) {
+  absl::Status end;
+  if (ok) {
+    end = NotOneMessage("a second request message");
+    second_message_.Clear();
+    attend_.Cancel();
+  } else if (call_->IsCancelled()) {
+    end = absl::CancelledError("the caller went away");
+  }
+  std::optional<AnswerOrStatus> conclusion;
+  {
+    absl::MutexLock lock(&mutex_);
+    stream_end_ = std::move(end);
+    conclusion = TakeConclusion();
+  }
+  if (conclusion.has_value()) Conclude(*conclusion);
+}
+
+absl::Status AttendReactor::StartProblem() {
+  const auto message_size_bytes = static_cast<std::int64_t>(request_.Length());
+  if (absl::Status status = attend_.Receive(message_size_bytes); !status.ok()) return status;
+  grpc::ProtoBufferReader scanned_message(&request_);
+  const absl::StatusOr<ScannedRequest> scanned = Scan(scanned_message, message_size_bytes);
+  if (!scanned.ok()) return scanned.status();
+  const auto header_bytes = static_cast<std::int64_t>(scanned->header.size());
+  if (absl::Status status = attend_.ReserveForParsing(kMaxParsedBytesPerHeaderByte * header_bytes); !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<core::ProblemDescription> description = ParseHeader(*scanned);
+  if (!description.ok()) return description.status();
+  const auto copy_inputs = [this, &scanned](const InputMemory& memory) {
+    {
+      grpc::ProtoBufferReader copied_message(&request_);
+      CopyPayloads(copied_message, *scanned, memory);
+    }
+    request_.Clear();
+  };
+  return attend_.Start(*description, header_bytes, copy_inputs,
+                       [this](AnswerOrStatus answer) { OnAnswer(std::move(answer)); });
+}
+
+void AttendReactor::OnAnswer(AnswerOrStatus answer) {
+  std::optional<AnswerOrStatus> conclusion;
+  {
+    absl::MutexLock lock(&mutex_);
+    answer_ = std::move(answer);
+    conclusion = TakeConclusion();
+  }
+  if (conclusion.has_value()) Conclude(*conclusion);
+}
+
+void AttendReactor::Conclude(const AnswerOrStatus& conclusion) {
+  if (conclusion.ok()) {
+    Send(*conclusion);
+  } else {
+    Finish(ToGrpcStatus(conclusion.status()));
+  }
+}
+
+std::optional<AttendReactor::AnswerOrStatus> AttendReactor::TakeConclusion() {
+  if (concluded_ || !answer_.has_value()) return std::nullopt;
+  if (answer_->ok() && !stream_end_.has_value()) return std::nullopt;
+  concluded_ = true;
+  // A stream that ended wrongly has more to say than what became of its first message.
+  if (stream_end_.has_value() && !stream_end_->ok()) return AnswerOrStatus(*stream_end_);
+  return std::exchange(answer_, std::nullopt);
+}
+
+void AttendReactor::Send(const std::shared_ptr<const Answer>& answer) {
+  response_ = Encode(answer, attend_.EncodeSeconds());
+  const auto sent_bytes = static_cast<std::int64_t>(response_.Length());
+  attend_.EndEncode(sent_bytes);
+  StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
+}
+
+}  // namespace attnd::server::attnd_v1

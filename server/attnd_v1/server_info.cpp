@@ -1,0 +1,57 @@
+#include "server/attnd_v1/server_info.h"
+
+#include <absl/strings/str_cat.h>
+#include <google/protobuf/descriptor.h>
+
+#include <string>
+#include <vector>
+
+#include "core/limits.h"
+#include "core/machine.h"
+#include "server/attnd_v1/element_type.h"
+#include "server/version.h"
+
+namespace attnd::server::attnd_v1 {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+
+// An option is what is neither a tensor nor where key and value come from; a mask holds several. Read from the
+// interface's own description, so that the list is as new as the interface.
+void AddOptions(const google::protobuf::Descriptor& type, const std::string& prefix, v1::GetServerInfoResponse& info) {
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    if (field.real_containing_oneof() != nullptr || field.message_type() == v1::TensorDescription::descriptor())
+      continue;
+    if (field.message_type() == v1::Mask::descriptor()) {
+      AddOptions(*field.message_type(), absl::StrCat(prefix, field.name(), "."), info);
+    } else {
+      info.add_options(absl::StrCat(prefix, field.name()));
+    }
+  }
+}
+
+}  // namespace
+
+v1::GetServerInfoResponse DescribeServer(const AttendContext& context) {
+  v1::GetServerInfoResponse info;
+  info.set_version(std::string(Version()));
+  info.set_onednn_version(core::OnednnVersion());
+  const std::vector<std::string> found = core::InstructionSetsFound();
+  info.mutable_instruction_sets_found()->Add(found.begin(), found.end());
+  info.set_onednn_instruction_set(core::OnednnInstructionSet());
+  info.set_vector_instruction_set(core::VectorInstructionSet());
+  info.set_worker_count(context.engine->worker_count());
+  info.mutable_limits()->set_max_message_bytes(context.max_message_bytes);
+  info.mutable_limits()->set_max_in_flight_bytes(context.max_in_flight_bytes);
+  info.mutable_limits()->set_max_head_size(core::kMaxHeadSize);
+  for (const core::KernelDescription& kernel : context.engine->kernels()) {
+    v1::KernelInfo& added = *info.add_kernels();
+    added.set_element_type(ToProto(kernel.element_type));
+    added.set_kernel(kernel.kernel);
+  }
+  AddOptions(*v1::AttentionProblem::descriptor(), "", info);
+  return info;
+}
+
+}  // namespace attnd::server::attnd_v1

@@ -1,0 +1,26 @@
+// From the interface's problem to the core's description of one.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <attnd/v1/attention.pb.h>
+
+#include <cstdint>
+
+#include "core/problem.h"
+
+namespace attnd::server::attnd_v1 {
+
+// The lengths of the request's `…_data` fields; 0 where one is absent or empty, which the format does not tell apart.
+struct PayloadSizes {
+  std::int64_t query_size_bytes = 0;
+  std::int64_t key_size_bytes = 0;
+  std::int64_t value_size_bytes = 0;
+  std::int64_t mask_size_bytes = 0;
+};
+
+// INVALID_ARGUMENT where a part that only the interface has is missing: a message, a member of the oneof, an element
+// type. `request` has passed CheckKnownFields; its own `…_data` fields are not looked at. The rest is checked by
+// core::CheckProblem.
+absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& request, const PayloadSizes& sizes);
+
+}  // namespace attnd::server::attnd_v1
