@@ -1,0 +1,188 @@
+// attnctl: attention from the command line. Each subcommand's work is in the file of its name.
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "client/cli/attend.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/file_commands.h"
+#include "client/cli/server_commands.h"
+
+namespace attnd::cli {
+namespace {
+
+constexpr char kFooter[] =
+    "A tensor is named as in the safetensors file that --input gives; a name that ends in .npy is a file of its own.\n"
+    "Exit status: 0 done, and all checks held; 1 a check failed (a comparison, or a health that is not SERVING);\n"
+    "2 the command line or a file is wrong; 3 the server could not be reached, or refused.";
+
+using Run = std::function<int()>;
+
+void AddHealth(CLI::App& app, const std::string& server, Run& run) {
+  auto options = std::make_shared<HealthOptions>();
+  CLI::App* const command = app.add_subcommand("health", "Ask whether the server is SERVING");
+  command->add_option("--wait-seconds", options->wait_seconds, "Go on asking until it is, for at most so long")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->callback([options, &server, &run] {
+    options->server = server;
+    run = [options] { return RunHealth(*options); };
+  });
+}
+
+void AddInfo(CLI::App& app, const std::string& server, Run& run) {
+  auto options = std::make_shared<InfoOptions>();
+  CLI::App* const command = app.add_subcommand("info", "Print the server's version, kernels, limits and options");
+  command->add_option("--timeout-seconds", options->timeout_seconds, "Give up after so long")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--json", options->json, "Print JSON");
+  command->callback([options, &server, &run] {
+    options->server = server;
+    run = [options] { return RunInfo(*options); };
+  });
+}
+
+void AddProblemOptions(CLI::App& command, AttendOptions& options) {
+  const std::string group = "The problem";
+  command.add_option("--input", options.input, "A safetensors file")->group(group);
+  command.add_option("--query", options.query, "Tensor")->capture_default_str()->group(group);
+  command.add_option("--key", options.key, "Tensor")->capture_default_str()->group(group);
+  command.add_option("--value", options.value, "Tensor")->capture_default_str()->group(group);
+  command.add_option("--layout", options.layout, "Order of the dimensions: bhsd (also [S, D] and [B, S, D]) or bshd")
+      ->check(CLI::IsMember({"bhsd", "bshd"}))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--scale", options.scale, "What the scores are multiplied by [1/sqrt(D)]")->group(group);
+  command
+      .add_option(
+          "--causal", options.causal,
+          "Hide later keys. Where there are not as many queries as keys say which corners the diagonal joins: top-left "
+          "(query 0 sees key 0) or bottom-right (the last query sees the last key)")
+      ->expected(0, 1)
+      ->default_str("same")
+      ->check(CLI::IsMember({"same", "top-left", "bottom-right"}))
+      ->group(group);
+  command
+      .add_option("--key-lengths", options.key_lengths,
+                  "Keys of each batch entry: a list like 15,9,12, or an integer tensor")
+      ->group(group);
+  command.add_option("--mask", options.mask, "A bool or uint8 tensor that is true where a key is visible")
+      ->group(group);
+  command
+      .add_option("--empty-row", options.empty_row,
+                  "What a query without a visible key gives: zero or mean-of-all-values")
+      ->check(CLI::IsMember({"zero", "mean-of-all-values"}))
+      ->capture_default_str()
+      ->group(group);
+}
+
+void AddAnswerOptions(CLI::App& command, AttendOptions& options) {
+  const std::string group = "The answer";
+  command.add_flag("--weights", options.weights, "Ask for the attention weights too")->group(group);
+  command.add_flag("--log-sum-exp", options.log_sum_exp, "Ask for each query's log-sum-exp too")->group(group);
+  command
+      .add_option("--output", options.output,
+                  "Write the answer: a .npy file holds the output alone, any other one is safetensors and holds "
+                  "output, weights, "
+                  "log_sum_exp and the input's metadata")
+      ->group(group);
+  command.add_option("--expect-output", options.expect_output, "Compare the output with this tensor")->group(group);
+  command
+      .add_option("--expect-weights", options.expect_weights, "Ask for the weights and compare them with this tensor")
+      ->group(group);
+  command
+      .add_option("--expect-log-sum-exp", options.expect_log_sum_exp,
+                  "Ask for the log-sum-exp and compare it with this tensor")
+      ->group(group);
+  command
+      .add_option(
+          "--expect", options.expect,
+          "Take the tensors to compare with from this file instead of --input; where none is named those that --output "
+          "writes")
+      ->group(group);
+  command
+      .add_option("--tolerance", options.tolerance, "The largest absolute error that is accepted; NaN equals only NaN")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group(group);
+  command.add_flag("--json", options.json, "Print JSON; what was not compared is null")->group(group);
+}
+
+void AddAttend(CLI::App& app, const std::string& server, Run& run) {
+  auto options = std::make_shared<AttendOptions>();
+  CLI::App* const command =
+      app.add_subcommand("attend", "Compute softmax(Q*K^T*scale + mask)*V of tensors in files, write it, compare it");
+  AddProblemOptions(*command, *options);
+  AddAnswerOptions(*command, *options);
+  command->add_option("--timeout-seconds", options->timeout_seconds, "Give up after so long")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->callback([options, &server, &run] {
+    options->server = server;
+    run = [options] { return RunAttend(*options); };
+  });
+}
+
+void AddList(CLI::App& app, Run& run) {
+  auto options = std::make_shared<ListOptions>();
+  CLI::App* const command = app.add_subcommand("list", "List the tensors and the metadata of a safetensors file");
+  command->add_option("--input", options->input, "A safetensors file")->required();
+  command->add_flag("--json", options->json, "Print JSON");
+  command->callback([options, &run] { run = [options] { return RunList(*options); }; });
+}
+
+void AddShow(CLI::App& app, Run& run) {
+  auto options = std::make_shared<ShowOptions>();
+  CLI::App* const command = app.add_subcommand("show", "Draw one head's attention weights, token by token");
+  command->add_option("--input", options->input, "A safetensors file")->required();
+  command->add_option("--weights", options->weights, "Tensor [Sq, Sk], [B, Sq, Sk] or [B, H, Sq, Sk]")
+      ->capture_default_str();
+  command->add_option("--batch", options->batch, "Which batch entry")->capture_default_str();
+  command->add_option("--head", options->head, "Which head")->capture_default_str();
+  command
+      ->add_option("--tokens-metadata", options->tokens_metadata,
+                   "Metadata that holds the tokens, a JSON list of lists")
+      ->capture_default_str();
+  command
+      ->add_option("--key-lengths", options->key_lengths,
+                   "Integer tensor with the keys of each batch entry; padding past them is left out. Without it [PAD] "
+                   "tokens are")
+      ->capture_default_str();
+  const std::map<std::string, Color> colors = {
+      {"none", Color::kNone}, {"256", Color::k256}, {"truecolor", Color::kTruecolor}};
+  command->add_option("--color", options->color, "none, 256 or truecolor [what the terminal can; none with NO_COLOR]")
+      ->transform(CLI::CheckedTransformer(colors))
+      ->option_text("TEXT");
+  command->add_option("--width", options->width, "Columns to fit into [the terminal's]")->check(CLI::Range(20, 10000));
+  command->callback([options, &run] { run = [options] { return RunShow(*options); }; });
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("A client of attnd, the attention service.", "attnctl");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  std::string server = "127.0.0.1:50051";
+  app.add_option("--server", server, "HOST:PORT, unix:PATH, or another gRPC address")
+      ->envname("ATTND_SERVER")
+      ->capture_default_str();
+  Run run;
+  AddHealth(app, server, run);
+  AddInfo(app, server, run);
+  AddAttend(app, server, run);
+  AddList(app, run);
+  AddShow(app, run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kOk : kBadInput;
+  }
+  return run();
+}
+
+}  // namespace
+}  // namespace attnd::cli
+
+int main(int argc, char** argv) { return attnd::cli::Main(argc, argv); }

@@ -1,0 +1,82 @@
+#include "client/cpp/channel.h"
+
+#include <absl/time/time.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <climits>
+#include <string_view>
+
+namespace attnd {
+namespace {
+
+// The waits before the second to the fifth attempt are random up to 0.1, 0.2, 0.4 and 0.8 s: enough for a server's
+// restart to be noticed and another one to be chosen, little enough that a caller learns soon that all are away. gRPC
+// takes no more than five attempts.
+constexpr char kCallServiceConfig[] = R"json({
+  "loadBalancingConfig": [{"round_robin": {}}],
+  "healthCheckConfig": {"serviceName": ""},
+  "methodConfig": [{
+    "name": [{"service": "attnd.v1.AttentionService"}],
+    "retryPolicy": {
+      "maxAttempts": 5,
+      "initialBackoff": "0.1s",
+      "maxBackoff": "1s",
+      "backoffMultiplier": 2,
+      "retryableStatusCodes": ["UNAVAILABLE"]
+    }
+  }]
+})json";
+
+grpc::ChannelArguments CommonArguments(const std::string& address, const ClientOptions& options) {
+  grpc::ChannelArguments arguments;
+  // Tensors are as large as the server lets them be; gRPC's own default is 4 MiB.
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetMaxSendMessageSize(-1);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(absl::ToInt64Milliseconds(options.keepalive_time)));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                   static_cast<int>(absl::ToInt64Milliseconds(options.keepalive_timeout)));
+  // A server that restarts is found again soon: gRPC's own defaults are 1 s and 120 s.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
+  if (IsLoopback(address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return arguments;
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, const grpc::ChannelArguments& arguments) {
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> MakeCallChannel(const std::string& address, const ClientOptions& options) {
+  grpc::ChannelArguments arguments = CommonArguments(address, options);
+  arguments.SetServiceConfigJSON(kCallServiceConfig);
+  // A message above this is not retried; gRPC's own default is 256 KiB. It costs no memory: what is kept for another
+  // attempt refers to the caller's tensors.
+  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, INT_MAX);
+  return MakeChannel(address, arguments);
+}
+
+std::shared_ptr<grpc::Channel> MakeHealthChannel(const std::string& address, const ClientOptions& options) {
+  grpc::ChannelArguments arguments = CommonArguments(address, options);
+  // Of connections to the same server gRPC makes one where the arguments are alike, so this also keeps the two channels
+  // apart.
+  arguments.SetInt(GRPC_ARG_INHIBIT_HEALTH_CHECKING, 1);
+  return MakeChannel(address, arguments);
+}
+
+bool IsLoopback(std::string_view address) {
+  for (const std::string_view scheme : {"dns:///", "dns:", "ipv4:", "ipv6:"}) {
+    if (address.starts_with(scheme)) {
+      address.remove_prefix(scheme.size());
+      break;
+    }
+  }
+  if (address.find(',') != std::string_view::npos) return false;
+  return address == "localhost" || address.starts_with("localhost:") || address.starts_with("127.") ||
+         address.starts_with("[::1]");
+}
+
+}  // namespace attnd

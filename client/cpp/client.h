@@ -1,0 +1,184 @@
+// Start here: a client of attnd.
+//
+//   attnd::Client client("127.0.0.1:50051");
+//   auto result = client.Attend({.query = q, .key = k, .value = v}, {.deadline = absl::Now() + absl::Seconds(10)});
+//
+// example.cpp beside this file is a whole program. The fields' meanings, defaults and what the server refuses are
+// described in proto/attnd/v1/attention.proto, whose names are used here.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/cpp/tensor.h"
+
+namespace attnd {
+
+enum class Layout : std::uint8_t {
+  kBhsd,  // [S, D], [B, S, D] or [B, H, S, D]
+  kBshd,  // [B, S, H, D]
+};
+
+enum class CausalAlignment : std::uint8_t {
+  kUnspecified,  // taken only where there are as many queries as keys
+  kTopLeft,      // key j is visible to query i where j ≤ i
+  kBottomRight,  // key j is visible to query i where j ≤ i + Sk − Sq
+};
+
+// All that are given apply together; without any, every key is visible.
+struct MaskOptions {
+  std::optional<CausalAlignment> causal = std::nullopt;
+  // One a batch entry: key j of entry b is visible where j < key_lengths[b].
+  std::optional<std::vector<std::int64_t>> key_lengths = std::nullopt;
+  // ElementType::kBool, broadcast from the right to the shape of the weights; true makes a key visible.
+  std::optional<TensorView> boolean = std::nullopt;
+};
+
+// What a query row that may see no key gives.
+enum class EmptyRow : std::uint8_t {
+  kZero,             // output 0, weights 0
+  kMeanOfAllValues,  // output the mean of all Sk values, weights 1/Sk
+};
+
+// One attention problem, of which query, key and value must be given. The views' memory is the caller's; it is sent
+// from where it lies.
+struct AttendRequest {
+  TensorView query;
+  TensorView key;
+  TensorView value;
+  Layout layout = Layout::kBhsd;
+  std::optional<double> scale = std::nullopt;  // default 1/√D
+  MaskOptions mask = {};
+  EmptyRow empty_row = EmptyRow::kZero;
+  bool return_weights = false;
+  bool return_log_sum_exp = false;
+};
+
+// What the server did, and how long it took.
+struct Report {
+  std::string kernel;
+  std::int64_t query_tile_rows = 0;
+  std::int64_t key_tile_keys = 0;
+  std::int64_t computed_tiles = 0;
+  std::int64_t skipped_tiles = 0;
+  double floating_point_operations = 0;
+  std::int64_t empty_rows = 0;
+  double decode_seconds = 0;
+  double queue_seconds = 0;
+  double compute_seconds = 0;
+  double encode_seconds = 0;
+};
+
+struct AttendResult {
+  Tensor output;                      // the query's shape with Dv as the last dimension, the query's element type
+  std::optional<Tensor> weights;      // float32 [.., Sq, Sk]; where asked for
+  std::optional<Tensor> log_sum_exp;  // float32 [.., Sq]; where asked for; natural logarithm
+  Report report;
+};
+
+struct ServerInfo {
+  struct Kernel {
+    std::string element_type;  // "float32", "bfloat16" … or its number where this client does not know it
+    std::string kernel;
+  };
+
+  std::string version;
+  std::string onednn_version;
+  std::vector<std::string> instruction_sets_found;
+  std::string onednn_instruction_set;
+  std::string vector_instruction_set;
+  std::int32_t worker_count = 0;
+  std::int64_t max_message_bytes = 0;
+  std::int64_t max_in_flight_bytes = 0;
+  std::int64_t max_head_size = 0;
+  std::vector<Kernel> kernels;
+  std::vector<std::string> options;
+};
+
+// What grpc.health.v1 says.
+enum class Health : std::uint8_t { kUnknown, kServing, kNotServing };
+
+struct CallOptions {
+  // When it has passed, a call ends with DEADLINE_EXCEEDED.
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+struct ClientOptions {
+  // How long a connection on which a call waits may be silent before the server is asked whether it is still there, and
+  // how long it then has to answer, or to take bytes that were sent. After that, calls on the connection end with
+  // UNAVAILABLE.
+  absl::Duration keepalive_time = absl::Seconds(30);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
+};
+
+// One call on its way. Movable. Only Cancel may be called from another thread than the other functions, and only while
+// the call lives.
+class AttendCall {
+ public:
+  AttendCall(AttendCall&&) noexcept;
+  AttendCall& operator=(AttendCall&&) noexcept;
+  // Cancels, and waits until nothing reads the request's memory any more.
+  ~AttendCall();
+
+  // Lets the call end with CANCELLED, unless it is done.
+  void Cancel();
+
+  // Whether the call was done at that time or before. A done call no longer reads the request's memory.
+  bool WaitUntil(absl::Time time);
+
+  // Waits until the call is done and gives its result. At most once. Errors as Client::Attend.
+  absl::StatusOr<AttendResult> Take();
+
+ private:
+  friend class Client;
+  class State;
+  explicit AttendCall(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+// Thread-safe: any number of threads may call at once, and all calls share one connection to each server. Calls may
+// outlive the client. What fails because a server is away (UNAVAILABLE) is tried up to five times within two seconds;
+// Attend changes nothing on the server, so trying again is safe. Where the address gives several servers, calls go
+// round those whose health is SERVING.
+class Client {
+ public:
+  // `address` as gRPC takes it: "HOST:PORT", "dns:///HOST:PORT", "ipv4:IP:PORT,IP:PORT", "unix:PATH" … Connections are
+  // made when the first call needs them, in the clear. A loopback address is not reached through an HTTP proxy of the
+  // environment.
+  explicit Client(const std::string& address, const ClientOptions& options = {});
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Computes attention and waits for it. An error has the server's code and text; beside those, INVALID_ARGUMENT where
+  // a view is no tensor, RESOURCE_EXHAUSTED where the request is over 2 GiB, which no message can hold, INTERNAL where
+  // an answer contradicts itself.
+  //
+  // When it returns, nothing reads the request's memory any more, whatever the result. So it can return later than the
+  // deadline: where a server has stopped to take bytes, by at most keepalive_timeout.
+  absl::StatusOr<AttendResult> Attend(const AttendRequest& request, const CallOptions& options = {});
+
+  // The same without waiting. The memory that the request's views refer to must stay until the call is done or
+  // destroyed; the request itself need not.
+  AttendCall AttendAsync(const AttendRequest& request, const CallOptions& options = {});
+
+  absl::StatusOr<ServerInfo> GetServerInfo(const CallOptions& options = {});
+
+  // Asks one server for the health of all its services. It is not retried. Errors: UNAVAILABLE where none can be
+  // reached, UNIMPLEMENTED where it does not tell.
+  absl::StatusOr<Health> CheckHealth(const CallOptions& options = {});
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace attnd
