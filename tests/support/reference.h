@@ -1,0 +1,32 @@
+// The definition of attention, plain enough to be read as one: what every result is held against.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "tests/support/attention_case.h"
+
+namespace attnd::test {
+
+struct Answer {
+  // In the layout and shapes of the case, as attention.proto describes an answer.
+  std::vector<double> output;
+  std::vector<double> weights;
+  std::vector<double> log_sum_exp;
+  std::int64_t empty_rows = 0;
+};
+
+// The definition in float64. What a mask hides is not read.
+Answer Reference(const AttentionCase& attention);
+
+// The same formula, row by row, in float32 throughout: what a good float32 result may be compared with.
+Answer PlainFloat32(const AttentionCase& attention);
+
+// The definition in float64, but with exp(score − maximum) rounded to the element type before it is multiplied by the
+// value, and the output rounded to it: what a 16-bit result may be compared with.
+Answer RoundedModel(const AttentionCase& attention);
+
+// The keys that the query row may see, in ascending order.
+std::vector<std::int64_t> VisibleKeys(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i);
+
+}  // namespace attnd::test
