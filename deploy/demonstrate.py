@@ -90,7 +90,7 @@ class Server:
 def layers_of(client, file):
     """The numbers of the file's layers, ascending."""
     listed = json.loads(run([client, "list", "--input", file, "--json"]))
-    names = [tensor["name"] for tensor in listed["tensors"]]
+    names = list(listed["tensors"])
     layers = sorted(int(found.group(1)) for found in (re.fullmatch(r"layer(\d+)\.query", name) for name in names) if found)
     if not layers:
         raise CheckFailed(f"the file has no tensor layer0.query; it has {', '.join(names) or 'none'}")

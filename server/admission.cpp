@@ -40,6 +40,12 @@ std::int64_t Admission::in_flight_bytes() const {
   return in_flight_bytes_;
 }
 
+bool Admission::AwaitNoneInFlight(absl::Duration timeout) const {
+  absl::MutexLock lock(&mutex_);
+  const auto none_in_flight = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return in_flight_bytes_ == 0; };
+  return mutex_.AwaitWithTimeout(absl::Condition(&none_in_flight), timeout);
+}
+
 absl::Status Admission::Take(std::int64_t bytes) {
   DCHECK_GE(bytes, 0);
   absl::MutexLock lock(&mutex_);

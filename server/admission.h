@@ -4,6 +4,7 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 
 #include <cstdint>
 
@@ -39,6 +40,8 @@ class Admission {
   // RESOURCE_EXHAUSTED, naming both numbers, where the bytes in flight would go over the limit.
   absl::StatusOr<Reservation> Reserve(std::int64_t bytes);
   std::int64_t in_flight_bytes() const;
+  // Waits until no bytes are held; false where that takes longer.
+  bool AwaitNoneInFlight(absl::Duration timeout) const;
 
  private:
   friend class Reservation;

@@ -2,10 +2,11 @@
 // its messages to and from core/problem and does nothing else.
 //
 //   AttendCall call(context, deadline);
-//   call.Receive(message_size_bytes);                               // the message has arrived
-//   call.Start(description, parsed_size_bytes, copy_inputs, done);  // what it says, and how its elements get to their
-//   place … done(answer) on a worker … call.EncodeSeconds(); call.EndEncode(sent_bytes);               // the answer
-//   has been handed on
+//   call.Receive(message_size_bytes);  // the message has arrived
+//   call.Start(description, parsed_size_bytes, copy_inputs, done);  // what it says, and how its elements get in place
+//   … done(answer) on a worker …
+//   call.EncodeSeconds();
+//   call.EndEncode(sent_bytes);  // the answer has been handed on
 #pragma once
 
 #include <absl/functional/function_ref.h>

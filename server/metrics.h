@@ -27,8 +27,9 @@ class Metrics final : public core::Observer {
 
   // attnd_phase_duration_seconds{phase}.
   void ObservePhase(Phase phase, double seconds);
-  // grpc_server_started_total and, when a call is over, grpc_server_handled_total and grpc_server_handling_seconds. `method` is
-  // "/package.Service/Method"; an unknown one goes under one label. `grpc_code` is the number of a grpc::StatusCode.
+  // grpc_server_started_total and, when a call is over, grpc_server_handled_total and grpc_server_handling_seconds.
+  // `method` is "/package.Service/Method"; an unknown one goes under one label. `grpc_code` is the number of a
+  // grpc::StatusCode.
   void CallStarted(std::string_view method);
   void CallHandled(std::string_view method, int grpc_code, double seconds);
 

@@ -1,0 +1,188 @@
+#include "server/server.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
+#include <grpc/grpc.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/machine.h"
+#include "server/attnd_v1/service.h"
+#include "server/health.h"
+#include "server/metrics_endpoint.h"
+#include "server/process_metrics.h"
+
+namespace attnd::server {
+namespace {
+
+// A client may have this many calls under way on one connection; gRPC's clients keep further ones waiting.
+constexpr int kMaxConcurrentStreams = 1024;
+// A peer that is silent this long is asked for a sign of life, and its connection closed without one.
+constexpr int kKeepaliveTimeMs = 60'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
+// Clients may ask for ours this often, also when no call is under way: gRPC's default of five minutes ends connections
+// of clients that are set up to notice a dead server within seconds.
+constexpr int kMinClientPingIntervalMs = 5'000;
+// Health watchers get this long to read NOT_SERVING before their streams end.
+constexpr absl::Duration kStreamsEndAfter = absl::Milliseconds(100);
+// gRPC lets go of the last answers' memory a moment after its server is gone.
+constexpr absl::Duration kMaxWaitForAnswers = absl::Seconds(10);
+
+// Shares of the limit of open files at which health turns. Once accepting a connection has failed for want of a
+// descriptor, gRPC's listener never accepts again, so new clients must go elsewhere well before.
+constexpr double kUnhealthyFileShare = 0.9;
+constexpr double kHealthyFileShare = 0.8;
+
+constexpr std::string_view kUnixPrefix = "unix:";
+
+// Whether somebody accepts connections at a Unix socket's path. gRPC would take such a path over without a word.
+bool IsInUse(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return false;  // which gRPC refuses
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  const int socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket_fd < 0) return false;
+  const bool connected = connect(socket_fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  close(socket_fd);
+  return connected;
+}
+
+void SetConnectionArguments(grpc::ServerBuilder& builder) {
+  // Without this a second server would share the port in silence.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinClientPingIntervalMs);
+  // gRPC inflates a compressed message whole before it looks at its size.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
+  std::unique_ptr<Server> server(new Server(config));
+  if (absl::Status status = server->Listen(config); !status.ok()) return status;
+  return server;
+}
+
+Server::Server(const Config& config)
+    : metrics_(core::OnednnVersion(), core::OnednnInstructionSet()),
+      calls_(metrics_),
+      admission_(config.max_in_flight_bytes),
+      engine_({.worker_count = config.worker_count, .observer = &metrics_}),
+      context_{.engine = &engine_,
+               .admission = &admission_,
+               .metrics = &metrics_,
+               .max_message_bytes = config.max_message_bytes,
+               .max_in_flight_bytes = config.max_in_flight_bytes},
+      service_(std::make_unique<attnd_v1::Service>(context_)) {}
+
+absl::Status Server::Listen(const Config& config) {
+  absl::StatusOr<std::unique_ptr<MetricsEndpoint>> metrics_endpoint = MetricsEndpoint::Listen(
+      config.metrics_listen, metrics_, [this] { metrics_.SetInFlightBytes(admission_.in_flight_bytes()); });
+  if (!metrics_endpoint.ok()) return metrics_endpoint.status();
+  metrics_endpoint_ = *std::move(metrics_endpoint);
+
+  static std::once_flag enabled;
+  std::call_once(enabled, EnableHealthAndReflection);
+  const bool is_unix = config.listen.starts_with(kUnixPrefix);
+  const absl::Status in_use = absl::UnavailableError(
+      absl::StrCat("cannot serve gRPC at ", config.listen, ": the address is in use, or not one of this machine's"));
+  if (is_unix && IsInUse(config.listen.substr(kUnixPrefix.size()))) return in_use;
+
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(config.listen, grpc::InsecureServerCredentials(), &port);
+  SetConnectionArguments(builder);
+  grpc::ResourceQuota quota("attnd");
+  quota.Resize(static_cast<std::size_t>(config.max_in_flight_bytes));
+  builder.SetResourceQuota(quota);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(calls_.MakeInterceptorFactory());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  service_->RegisterOn(builder);
+  grpc_ = builder.BuildAndStart();
+  if (grpc_ == nullptr) return in_use;
+
+  grpc_address_ = is_unix ? config.listen : absl::StrCat(config.listen.substr(0, config.listen.rfind(':')), ":", port);
+  SetServing(*grpc_->GetHealthCheckService(), true);
+  return absl::OkStatus();
+}
+
+Server::~Server() {
+  if (grpc_ != nullptr) {
+    Stop(absl::ZeroDuration());
+    grpc_.reset();
+  }
+  if (!admission_.AwaitNoneInFlight(kMaxWaitForAnswers)) {
+    spdlog::error("memory of answers is still in use after the last call; leaving without a clean end");
+    std::_Exit(1);
+  }
+}
+
+const std::string& Server::metrics_address() const { return metrics_endpoint_->address(); }
+
+void Server::Drain() {
+  absl::MutexLock lock(&health_mutex_);
+  draining_ = true;
+  SetServing(*grpc_->GetHealthCheckService(), false);
+}
+
+void Server::CheckFileDescriptors() {
+  rlimit limit = {};
+  const int open = OpenFileDescriptors();
+  if (open < 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const double share = open / static_cast<double>(limit.rlim_cur);
+
+  absl::MutexLock lock(&health_mutex_);
+  const bool is_short = share >= (short_of_file_descriptors_ ? kHealthyFileShare : kUnhealthyFileShare);
+  if (is_short == short_of_file_descriptors_ || draining_) return;
+  short_of_file_descriptors_ = is_short;
+  SetServing(*grpc_->GetHealthCheckService(), !is_short);
+  if (is_short) {
+    spdlog::warn("not serving open_files={} limit={}", open, limit.rlim_cur);
+  } else {
+    spdlog::info("serving again open_files={} limit={}", open, limit.rlim_cur);
+  }
+}
+
+void Server::Stop(absl::Duration grace_period) {
+  if (stopped_) return;
+  stopped_ = true;
+  Drain();
+  absl::Notification ended;
+  std::thread shutdown([this, grace_period, &ended] {
+    grpc_->Shutdown(absl::ToChronoTime(absl::Now() + grace_period));
+    ended.Notify();
+  });
+  while (!ended.WaitForNotificationWithTimeout(kStreamsEndAfter)) {
+    if (hasten_) {
+      calls_.EndAll();
+    } else {
+      calls_.EndStreams();
+    }
+  }
+  shutdown.join();
+}
+
+}  // namespace attnd::server
