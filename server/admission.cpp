@@ -35,6 +35,13 @@ absl::StatusOr<Reservation> Admission::Reserve(std::int64_t bytes) {
   return Reservation(this, bytes);
 }
 
+absl::Status Admission::CheckFits(std::int64_t bytes) const {
+  if (bytes <= max_in_flight_bytes_) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "bytes in flight: the request would hold %d bytes, and the server's limit is %d; it is never accepted", bytes,
+      max_in_flight_bytes_));
+}
+
 std::int64_t Admission::in_flight_bytes() const {
   absl::MutexLock lock(&mutex_);
   return in_flight_bytes_;
@@ -52,9 +59,8 @@ absl::Status Admission::Take(std::int64_t bytes) {
   // Written so that no sum can overflow, whatever a request claims.
   if (bytes > max_in_flight_bytes_ - in_flight_bytes_) {
     return absl::ResourceExhaustedError(absl::StrFormat(
-        "bytes in flight: the request needs %d more bytes while %d are held, and the server's limit is %d; %s", bytes,
-        in_flight_bytes_, max_in_flight_bytes_,
-        bytes > max_in_flight_bytes_ ? "a request of this size is never accepted" : "retry later"));
+        "bytes in flight: the request needs %d more bytes while %d are held, and the server's limit is %d; retry later",
+        bytes, in_flight_bytes_, max_in_flight_bytes_));
   }
   in_flight_bytes_ += bytes;
   return absl::OkStatus();

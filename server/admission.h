@@ -39,6 +39,8 @@ class Admission {
 
   // RESOURCE_EXHAUSTED, naming both numbers, where the bytes in flight would go over the limit.
   absl::StatusOr<Reservation> Reserve(std::int64_t bytes);
+  // RESOURCE_EXHAUSTED where a request that holds so many bytes would not be accepted even alone: retrying is no use.
+  absl::Status CheckFits(std::int64_t bytes) const;
   std::int64_t in_flight_bytes() const;
   // Waits until no bytes are held; false where that takes longer.
   bool AwaitNoneInFlight(absl::Duration timeout) const;

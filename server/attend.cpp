@@ -2,7 +2,6 @@
 
 #include <absl/time/clock.h>
 
-#include <initializer_list>
 #include <utility>
 
 namespace attnd::server {
@@ -17,15 +16,6 @@ absl::Status AllocateInto(AlignedBuffer& buffer, std::int64_t size_bytes) {
   if (!allocated.ok()) return allocated.status();
   buffer = *std::move(allocated);
   return absl::OkStatus();
-}
-
-absl::StatusOr<Reservation> ReserveAll(Admission& admission, std::initializer_list<std::int64_t> sizes_bytes) {
-  absl::StatusOr<Reservation> reservation = admission.Reserve(0);
-  if (!reservation.ok()) return reservation;
-  for (const std::int64_t size_bytes : sizes_bytes) {
-    if (absl::Status status = reservation->Extend(size_bytes); !status.ok()) return status;
-  }
-  return reservation;
 }
 
 }  // namespace
@@ -86,16 +76,23 @@ absl::Status AttendCall::Start(const core::ProblemDescription& description, std:
 }
 
 // Everything at once, before any of it is allocated; in two parts, since the inputs are given back when the engine is
-// done and the answer when it has been sent.
+// done and the answer when it has been sent. No sum overflows: message and answer are at most 2 GiB each, and packing
+// makes keys and values larger by a bounded factor.
 absl::Status AttendCall::Reserve(const core::ProblemDescription& description) {
   const core::Problem& problem = answer_->problem;
-  absl::StatusOr<Reservation> inputs = ReserveAll(
-      *context_.admission, {description.query_size_bytes, description.key_size_bytes, description.value_size_bytes,
-                            description.mask_size_bytes.value_or(0), context_.engine->PackedSizeBytes(problem)});
+  const std::int64_t inputs_size_bytes = description.query_size_bytes + description.key_size_bytes +
+                                         description.value_size_bytes + description.mask_size_bytes.value_or(0) +
+                                         context_.engine->PackedSizeBytes(problem);
+  const std::int64_t answer_size_bytes =
+      problem.output_size_bytes + problem.weights_size_bytes + problem.log_sum_exp_size_bytes;
+  if (absl::Status status = context_.admission->CheckFits(message_.bytes() + inputs_size_bytes + answer_size_bytes);
+      !status.ok()) {
+    return status;
+  }
+  absl::StatusOr<Reservation> inputs = context_.admission->Reserve(inputs_size_bytes);
   if (!inputs.ok()) return inputs.status();
   inputs_->reservation = *std::move(inputs);
-  absl::StatusOr<Reservation> answer = ReserveAll(
-      *context_.admission, {problem.output_size_bytes, problem.weights_size_bytes, problem.log_sum_exp_size_bytes});
+  absl::StatusOr<Reservation> answer = context_.admission->Reserve(answer_size_bytes);
   if (!answer.ok()) return answer.status();
   answer_->reservation = *std::move(answer);
   return absl::OkStatus();
