@@ -172,7 +172,7 @@ def check_everything_is_used(texts):
             if not any(re.search(rf"(?<![\w.]){re.escape(base)}(?![\w.])", text) for text in lists):
                 yield f"{name}: no CMakeLists.txt builds it"
         if name.endswith((".py", ".sh")):
-            module = re.compile(rf"(?<![\w.]){re.escape(base)}(?![\w.])|\bimport {re.escape(base[:-3])}\b")
+            module = re.compile(rf"(?<![\w.]){re.escape(base)}(?![\w.])|\b(?:import|from) {re.escape(base[:-3])}\b")
             if not any(module.search(text) for other, text in texts.items() if other != name):
                 yield f"{name}: no file names it"
 
