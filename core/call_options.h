@@ -20,7 +20,7 @@ class Cancellation {
 
 struct CallOptions {
   absl::Time deadline = absl::InfiniteFuture();
-  std::shared_ptr<const Cancellation> cancellation;  // may be null
+  std::shared_ptr<const Cancellation> cancellation = {};  // may be null
 };
 
 }  // namespace attnd::core

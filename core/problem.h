@@ -26,8 +26,8 @@ struct ProblemDescription {
   TensorDescription key;
   TensorDescription value;
   Layout layout = Layout::kBhsd;
-  std::optional<double> scale;  // default 1/√D
-  MaskOptions mask;
+  std::optional<double> scale = {};  // default 1/√D
+  MaskOptions mask = {};
   EmptyRow empty_row = EmptyRow::kZero;
   bool return_weights = false;
   bool return_log_sum_exp = false;
@@ -36,7 +36,7 @@ struct ProblemDescription {
   std::int64_t query_size_bytes = 0;
   std::int64_t key_size_bytes = 0;
   std::int64_t value_size_bytes = 0;
-  std::optional<std::int64_t> mask_size_bytes;
+  std::optional<std::int64_t> mask_size_bytes = {};
 };
 
 // Where element (b, h, s, 0) of a tensor lies, in elements from its start; the last dimension is dense.

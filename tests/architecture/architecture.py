@@ -88,7 +88,7 @@ def _text_files(repository):
     texts = {}
     for path in sorted(repository.rglob("*")):
         name = path.relative_to(repository).as_posix()
-        if name.startswith(("build/", ".git/")) or "__pycache__/" in name or not path.is_file():
+        if name == ".git" or name.startswith(("build/", ".git/")) or "__pycache__/" in name or not path.is_file():
             continue
         data = path.read_bytes()
         if b"\0" not in data:
