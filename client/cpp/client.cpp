@@ -1,9 +1,11 @@
 #include "client/cpp/client.h"
 
+#include <absl/base/thread_annotations.h>
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/string_view.h>
 #include <absl/strings/strip.h>
+#include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
 #include <attnd/v1/attention.grpc.pb.h>
 #include <google/protobuf/wrappers.pb.h>
@@ -12,7 +14,9 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
 
+#include <algorithm>
 #include <atomic>
+#include <optional>
 #include <utility>
 
 #include "client/cpp/channel.h"
@@ -27,7 +31,9 @@ absl::Status ToAbsl(const grpc::Status& status) {
 }
 
 void Apply(const CallOptions& options, grpc::ClientContext& context) {
-  if (options.deadline < absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(options.deadline));
+  if (options.deadline == absl::InfiniteFuture()) return;
+  // gRPC takes what lies too far back for no deadline at all.
+  context.set_deadline(absl::ToChronoTime(std::max(options.deadline, absl::UnixEpoch())));
 }
 
 // "ELEMENT_TYPE_FLOAT32" as "float32"; a number that this client has no name for as that number.
@@ -41,7 +47,8 @@ std::string Name(v1::ElementType type) {
 
 // What a call needs while it is on its way. It is done when gRPC has said how the call ended and has let go of every
 // piece of the caller's memory, which comes in any order: a connection may still hold bytes of a call that was
-// cancelled.
+// cancelled. What gRPC keeps for another attempt it lets go only with the call, so the call goes as soon as it has
+// ended.
 class AttendCall::State {
  public:
   // A call that is done before it began.
@@ -49,11 +56,16 @@ class AttendCall::State {
 
   State(grpc::GenericStub& stub, std::vector<MessagePart> parts, const CallOptions& options) {
     static const std::string kMethod = absl::StrCat("/", v1::AttentionService::service_full_name(), "/Attend");
-    Apply(options, context_);
+    context_.emplace();
+    Apply(options, *context_);
     request_ = Refer(std::move(parts));
-    stub.UnaryCall(&context_, kMethod, {}, &request_, &response_, [this](grpc::Status status) {
+    stub.UnaryCall(&*context_, kMethod, {}, &request_, &response_, [this](grpc::Status status) {
       status_ = std::move(status);
       request_.Clear();
+      {
+        absl::MutexLock lock(&mutex_);
+        context_.reset();
+      }
       Release();
     });
   }
@@ -66,7 +78,8 @@ class AttendCall::State {
   State& operator=(const State&) = delete;
 
   void Cancel() {
-    if (!done_.HasBeenNotified()) context_.TryCancel();
+    absl::MutexLock lock(&mutex_);
+    if (context_) context_->TryCancel();
   }
 
   bool WaitUntil(absl::Time time) { return done_.WaitForNotificationWithDeadline(time); }
@@ -98,7 +111,9 @@ class AttendCall::State {
     if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) done_.Notify();
   }
 
-  grpc::ClientContext context_;
+  absl::Mutex mutex_;
+  // There until gRPC has said how the call ended.
+  std::optional<grpc::ClientContext> context_ ABSL_GUARDED_BY(mutex_);
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
   // Set before done_.

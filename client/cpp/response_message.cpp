@@ -8,7 +8,6 @@
 #include <google/protobuf/wire_format_lite.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 
-#include <climits>
 #include <utility>
 
 namespace attnd {
@@ -58,19 +57,21 @@ Report FromProto(const v1::Report& report) {
 // Reads a field of bytes; `message_size_bytes` bounds what is allocated for it.
 absl::Status ReadPayload(CodedInputStream& stream, std::size_t message_size_bytes, absl::string_view name,
                          Tensor& bytes) {
-  std::uint32_t size_bytes = 0;
-  if (!stream.ReadVarint32(&size_bytes) || size_bytes > message_size_bytes) return Malformed();
+  int size_bytes = 0;
+  if (!stream.ReadVarintSizeAsInt(&size_bytes) || static_cast<std::size_t>(size_bytes) > message_size_bytes) {
+    return Malformed();
+  }
   auto tensor = Tensor::Create(ElementType::kBool, {size_bytes}, name);
   if (!tensor.ok()) return tensor.status();
   bytes = *std::move(tensor);
-  return stream.ReadRaw(bytes.data(), static_cast<int>(size_bytes)) ? absl::OkStatus() : Malformed();
+  return stream.ReadRaw(bytes.data(), size_bytes) ? absl::OkStatus() : Malformed();
 }
 
 // Reads an embedded message; a field that comes twice is merged, as protobuf wants it.
 absl::Status ReadResult(CodedInputStream& stream, v1::AttentionResult& result) {
-  std::uint32_t size_bytes = 0;
-  if (!stream.ReadVarint32(&size_bytes) || size_bytes > INT_MAX) return Malformed();
-  const auto limit = stream.PushLimit(static_cast<int>(size_bytes));
+  int size_bytes = 0;
+  if (!stream.ReadVarintSizeAsInt(&size_bytes)) return Malformed();
+  const auto limit = stream.PushLimit(size_bytes);
   if (!result.MergeFromCodedStream(&stream) || stream.BytesUntilLimit() != 0) return Malformed();
   stream.PopLimit(limit);
   return absl::OkStatus();
