@@ -19,6 +19,10 @@ namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
+// Where a row's sum of weighted values overflows although their mean does not, its tile is computed again with weights
+// that are smaller by this. A power of two changes no bits, and 2^32 of the largest values then add up to a float32.
+constexpr float kOverflowFactor = 0x1p-33F;
+
 std::int64_t RowsInLastTile(const Plan& plan) { return plan.QueryTile(plan.query_tiles - 1).size(); }
 
 }  // namespace
@@ -43,7 +47,7 @@ void Execution::Prepare() {
     whole_tile_.emplace(*products_, sizes, rows, RowsInLastTile(plan_));
   }
   if (plan_.keys % kKeyTileKeys != 0) {
-    sizes.keys = kernels::PaddedSize(plan_.keys % kKeyTileKeys);
+    sizes.keys = plan_.PaddedKeys(plan_.KeyTile(plan_.key_tiles - 1));
     last_tile_.emplace(*products_, sizes, rows, RowsInLastTile(plan_));
   }
 }
@@ -75,16 +79,17 @@ void Execution::Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed
   const std::int64_t head = group % problem_.key_value_heads;
   const Range keys = plan_.KeyTile(key_tile);
   PackKeys(batch, head, keys, packed.keys(key_tile), scratch);
-  const bool has_non_finite = PackValues(batch, head, keys, packed.values(key_tile), scratch);
+  const kernels::ValueKinds kinds = PackValues(batch, head, keys, packed.values(key_tile), scratch);
   const Values values(problem_, tensors_.value, batch, head);
-  if (has_non_finite) packed.set_non_finite_sums(key_tile, values.NonFiniteSums(keys));
+  packed.set_has_large_values(key_tile, kinds.large);
+  if (kinds.non_finite) packed.set_non_finite_sums(key_tile, values.NonFiniteSums(keys));
   if (key_tile == 0 && problem_.empty_row == EmptyRow::kMeanOfAllValues) packed.value_mean = values.Mean();
 }
 
 void Execution::PackKeys(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed, Scratch& scratch) const {
   const kernels::TileProducts& products = ProductsFor(keys);
   const std::int64_t row_size_bytes = plan_.padded_head_size * operand_size_bytes_;
-  const std::int64_t padded_keys = kernels::PaddedSize(keys.size());
+  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
   auto* plain = static_cast<std::byte*>(scratch.panel());
   for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(padded_keys); ++panel) {
     const std::int64_t columns = kernels::TileProducts::PanelColumns(padded_keys, panel);
@@ -99,11 +104,11 @@ void Execution::PackKeys(std::int64_t batch, std::int64_t head, Range keys, std:
   }
 }
 
-bool Execution::PackValues(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed,
-                           Scratch& scratch) const {
+kernels::ValueKinds Execution::PackValues(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed,
+                                          Scratch& scratch) const {
   const kernels::TileProducts& products = ProductsFor(keys);
-  const std::int64_t padded_keys = kernels::PaddedSize(keys.size());
-  bool has_non_finite = false;
+  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+  kernels::ValueKinds kinds;
   for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(plan_.padded_value_head_size); ++panel) {
     const std::int64_t columns = kernels::TileProducts::PanelColumns(plan_.padded_value_head_size, panel);
     const std::int64_t first = panel * kernels::kPanelColumns;
@@ -116,11 +121,13 @@ bool Execution::PackValues(std::int64_t batch, std::int64_t head, Range keys, st
       LoadRow(static_cast<const std::byte*>(from) + first * element_size_bytes_, row < keys.size() ? count : 0, columns,
               plain + row * row_size_bytes);
     }
-    has_non_finite |= kernels::ReplaceNonFinite(plan_.operand_type, plain, padded_keys * columns);
+    const auto panel_kinds = kernels::ReplaceNonFinite(plan_.operand_type, plain, padded_keys * columns);
+    kinds.non_finite |= panel_kinds.non_finite;
+    kinds.large |= panel_kinds.large;
     if (products.packs_values()) products.PackValuePanel(panel, plain, packed);
     packed += padded_keys * row_size_bytes;
   }
-  return has_non_finite;
+  return kinds;
 }
 
 // --- Computing ---
@@ -134,24 +141,11 @@ TileResult Execution::Compute(std::int64_t group, std::int64_t head_in_group, st
                        .rows = plan_.QueryTile(query_tile)};
   TileResult result;
   const absl::Cleanup release = [this] { products_->ReleaseThread(); };
-  StartTile(tile, scratch);
-  for (std::int64_t key_tile = 0; key_tile < plan_.key_tiles; ++key_tile) {
-    if (give_up()) return result;
-    const Range keys = plan_.KeyTile(key_tile);
-    if (IsHidden(tile, keys)) {
-      ++result.skipped_tiles;
-      if (tensors_.weights != nullptr) ClearScores(tile, keys);
-      continue;
-    }
-    const kernels::TileProducts& products = ProductsFor(keys);
-    products.Scores(tile.rows.size(), scratch.query(), packed.keys(key_tile), scratch.scores());
-    if (tensors_.weights != nullptr) KeepScores(tile, keys, scratch);
-    UpdateSoftmax(tile, keys, scratch);
-    kernels::ScaleRows(scratch.sums(), tile.rows.size(), plan_.padded_value_head_size, scratch.factor.data());
-    products.AddSums(tile.rows.size(), WeightsOperand(scratch), packed.values(key_tile), scratch.sums());
-    ++result.computed_tiles;
-    result.floating_point_operations += 2.0 * static_cast<double>(tile.rows.size() * keys.size()) *
-                                        static_cast<double>(problem_.head_size + problem_.value_head_size);
+  scratch.weights_factor = 1;
+  if (!AttendToKeys(tile, packed, give_up, scratch, result)) return result;
+  if (packed.has_large_values() && !SumsAreFinite(tile, scratch)) {
+    scratch.weights_factor = kOverflowFactor;
+    if (!AttendToKeys(tile, packed, give_up, scratch, result)) return result;
   }
   for (std::int64_t row = tile.rows.begin; row < tile.rows.end; ++row) {
     if (scratch.seen[static_cast<std::size_t>(row - tile.rows.begin)] != 0) {
@@ -162,6 +156,37 @@ TileResult Execution::Compute(std::int64_t group, std::int64_t head_in_group, st
     }
   }
   return result;
+}
+
+bool Execution::AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl::FunctionRef<bool()> give_up,
+                             Scratch& scratch, TileResult& result) const {
+  StartTile(tile, scratch);
+  for (std::int64_t key_tile = 0; key_tile < plan_.key_tiles; ++key_tile) {
+    if (give_up()) return false;
+    const Range keys = plan_.KeyTile(key_tile);
+    if (IsHidden(tile, keys)) {
+      ++result.skipped_tiles;
+      if (tensors_.weights != nullptr) ClearScores(tile, keys);
+      continue;
+    }
+    const kernels::TileProducts& products = ProductsFor(keys);
+    products.Scores(tile.rows.size(), scratch.query(), packed.keys(key_tile), scratch.scores());
+    if (tensors_.weights != nullptr) KeepScores(tile, keys, scratch);
+    UpdateSoftmax(tile, keys, scratch);
+    if (scratch.weights_factor != 1) ScaleWeights(tile, keys, scratch);
+    kernels::ScaleRows(scratch.sums(), tile.rows.size(), plan_.padded_value_head_size, scratch.factor.data());
+    products.AddSums(tile.rows.size(), WeightsOperand(scratch), packed.values(key_tile), scratch.sums());
+    ++result.computed_tiles;
+    result.floating_point_operations += 2.0 * static_cast<double>(tile.rows.size() * keys.size()) *
+                                        static_cast<double>(problem_.head_size + problem_.value_head_size);
+  }
+  return true;
+}
+
+bool Execution::SumsAreFinite(const QueryTile& tile, Scratch& scratch) const {
+  const float* sums = scratch.sums();
+  return std::all_of(sums, sums + tile.rows.size() * plan_.padded_value_head_size,
+                     [](float sum) { return std::isfinite(sum); });
 }
 
 bool Execution::IsHidden(const QueryTile& tile, Range keys) const {
@@ -226,7 +251,7 @@ void Execution::UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratc
   }
   kernels::SoftmaxTile softmax;
   softmax.rows = tile.rows.size();
-  softmax.columns = kernels::PaddedSize(keys.size());
+  softmax.columns = plan_.PaddedKeys(keys);
   softmax.stride = kKeyTileKeys;
   softmax.scores = scratch.scores();
   softmax.scale_log2e = scale_log2e_;
@@ -242,6 +267,14 @@ void Execution::UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratc
   kernels::UpdateSoftmax(softmax);
 }
 
+void Execution::ScaleWeights(const QueryTile& tile, Range keys, Scratch& scratch) const {
+  auto* weights = static_cast<std::byte*>(WeightsOperand(scratch));
+  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
+    kernels::Scale(plan_.operand_type, weights + row * kKeyTileKeys * operand_size_bytes_, plan_.PaddedKeys(keys),
+                   scratch.weights_factor);
+  }
+}
+
 // --- Finishing a row ---
 
 void* Execution::OutputRow(const QueryTile& tile, std::int64_t query_row) const {
@@ -254,7 +287,8 @@ void Execution::FinishRow(const QueryTile& tile, std::int64_t query_row, const P
   const float* sums = scratch.sums() + static_cast<std::int64_t>(row) * plan_.padded_value_head_size;
   const float maximum = scratch.maximum[row];
   const float sum = scratch.sum[row];
-  kernels::DivideRow(sums, problem_.value_head_size, sum, ElementType::kFloat32, scratch.output_row());
+  kernels::DivideRow(sums, problem_.value_head_size, sum * scratch.weights_factor, ElementType::kFloat32,
+                     scratch.output_row());
   AddNonFiniteValues(tile, query_row, packed, scratch.output_row());
   kernels::FromFloat32(scratch.output_row(), problem_.value_head_size, problem_.element_type,
                        OutputRow(tile, query_row));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/kernels/products.h"
+#include "core/kernels/softmax.h"
 #include "core/kernels/tile_products.h"
 #include "core/packed_kv.h"
 #include "core/plan.h"
@@ -57,14 +58,19 @@ class Execution {
   bool IsHidden(const QueryTile& tile, Range keys) const;
 
   void PackKeys(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed, Scratch& scratch) const;
-  // Tells whether there were NaN or infinities among the values.
-  bool PackValues(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed, Scratch& scratch) const;
+  kernels::ValueKinds PackValues(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed,
+                                 Scratch& scratch) const;
 
   void StartTile(const QueryTile& tile, Scratch& scratch) const;
+  // Leaves the row's running softmax and sums in the scratch; false where it gave up.
+  bool AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl::FunctionRef<bool()> give_up, Scratch& scratch,
+                    TileResult& result) const;
+  bool SumsAreFinite(const QueryTile& tile, Scratch& scratch) const;
   // Where weights are asked for, their place holds the scores until the row is finished.
   void KeepScores(const QueryTile& tile, Range keys, Scratch& scratch) const;
   void ClearScores(const QueryTile& tile, Range keys) const;
   void UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratch) const;
+  void ScaleWeights(const QueryTile& tile, Range keys, Scratch& scratch) const;
 
   void FinishRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;
   void FinishEmptyRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;

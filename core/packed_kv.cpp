@@ -11,6 +11,7 @@ std::unique_ptr<PackedKv> PackedKv::Make(const Plan& plan) {
   packed->values_ = AllocateAligned(static_cast<std::size_t>(plan.packed_value_size_bytes));
   if (packed->keys_ == nullptr || packed->values_ == nullptr) return nullptr;
   packed->non_finite_sums_.resize(static_cast<std::size_t>(plan.key_tiles));
+  packed->has_large_values_.resize(static_cast<std::size_t>(plan.key_tiles));
   return packed;
 }
 

@@ -2,6 +2,7 @@
 // owner and a lifetime of its own, shared by all query tiles and all query heads that read it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -33,6 +34,15 @@ class PackedKv {
     return non_finite_sums_[static_cast<std::size_t>(key_tile)];
   }
 
+  // Among the tile's values are some so large that sums of them may overflow (kernels::kLargeValue).
+  void set_has_large_values(std::int64_t key_tile, bool large) {
+    has_large_values_[static_cast<std::size_t>(key_tile)] = large ? 1 : 0;
+  }
+  bool has_large_values() const {
+    return std::any_of(has_large_values_.begin(), has_large_values_.end(),
+                       [](std::uint8_t large) { return large != 0; });
+  }
+
   // The mean of all values, where empty rows ask for it; filled with the first key tile.
   std::vector<float> value_mean;
 
@@ -44,6 +54,7 @@ class PackedKv {
   AlignedBuffer keys_;
   AlignedBuffer values_;
   std::vector<std::vector<float>> non_finite_sums_;
+  std::vector<std::uint8_t> has_large_values_;  // bytes, which threads may write side by side
 };
 
 }  // namespace attnd::core

@@ -42,6 +42,8 @@ struct Plan {
 
   Range QueryTile(std::int64_t tile) const;
   Range KeyTile(std::int64_t tile) const;
+  // How many keys a key tile has with its padding.
+  std::int64_t PaddedKeys(Range tile) const;
 };
 
 Plan MakePlan(const Problem& problem, ElementType operand_type);

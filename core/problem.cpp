@@ -122,10 +122,9 @@ absl::Status CheckDimensions(const Dimensions& query, const Dimensions& key, con
 
 absl::StatusOr<float> CheckScale(std::optional<double> scale, std::int64_t head_size) {
   if (!scale.has_value()) return static_cast<float>(1 / std::sqrt(static_cast<double>(head_size)));
-  // A double past the range of float is undefined to convert, so it is compared as a double.
-  constexpr double kLargest = 3.4028234663852886e38;  // FLT_MAX
-  if (!(std::abs(*scale) <= kLargest)) {
-    return Invalid("problem.scale: ", *scale, " found, a number that is finite as a binary32 expected");
+  if (!(std::abs(*scale) <= kMaxScale)) {
+    return Invalid("problem.scale: ", *scale, " found, a finite number of at most ", kMaxScale,
+                   " in magnitude expected");
   }
   return static_cast<float>(*scale);
 }

@@ -38,6 +38,9 @@ class Scratch {
   std::array<std::uint8_t, kQueryTileRows> seen;
   std::array<kernels::ColumnInterval, kQueryTileRows> visible;
 
+  // A power of two that weights are multiplied with before their product, so that the tile's sums do not overflow.
+  float weights_factor = 1;
+
  private:
   AlignedBuffer query_;
   AlignedBuffer scores_;

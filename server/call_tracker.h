@@ -2,12 +2,12 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/container/flat_hash_set.h>
 #include <absl/synchronization/mutex.h>
 #include <grpcpp/support/server_interceptor.h>
 
 #include <cstdint>
 #include <memory>
+#include <unordered_set>
 
 #include "server/metrics.h"
 
@@ -42,7 +42,7 @@ class CallTracker {
 
   Metrics& metrics_;
   mutable absl::Mutex mutex_;
-  absl::flat_hash_set<Interceptor*> calls_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_set<Interceptor*> calls_ ABSL_GUARDED_BY(mutex_);
   std::int64_t handled_count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/kernels/kernel_list.h"
 #include "core/kernels/lru_cache.h"
+#include "core/kernels/transposing_packer.h"
 
 namespace attnd::core::kernels {
 
@@ -107,8 +108,9 @@ struct PackerShape {
 
 class BrgemmProducts final : public Products {
  public:
-  BrgemmProducts(ElementType operand_type, bool packs_values)
-      : operand_type_(operand_type), packs_values_(packs_values), products_(kKeptProducts), packers_(kKeptPackers) {}
+  // `takes_plain`: the micro-kernels read B as a plain matrix.
+  BrgemmProducts(ElementType operand_type, bool takes_plain)
+      : operand_type_(operand_type), takes_plain_(takes_plain), products_(kKeptProducts), packers_(kKeptPackers) {}
 
   std::string name() const override { return "brgemm-" + std::string(ElementTypeName(operand_type_)); }
   ElementType operand_type() const override { return operand_type_; }
@@ -119,11 +121,15 @@ class BrgemmProducts final : public Products {
   }
 
   std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) override {
+    // transform interleaves pairs of rows of every half type, which is right only where B is to be packed.
+    if (takes_plain_ && operand_type_ != ElementType::kFloat32) {
+      return std::make_shared<TransposingPacker<std::uint16_t>>(inner, columns);
+    }
     return MakePacker({.inner = inner, .columns = columns, .transposed = true});
   }
 
   std::shared_ptr<const Packer> MakeValuePacker(std::int64_t inner, std::int64_t columns) override {
-    if (!packs_values_) return nullptr;
+    if (takes_plain_) return nullptr;
     return MakePacker({.inner = inner, .columns = columns, .transposed = false});
   }
 
@@ -137,7 +143,7 @@ class BrgemmProducts final : public Products {
   }
 
   const ElementType operand_type_;
-  const bool packs_values_;
+  const bool takes_plain_;
   LruCache<ProductShape, Product> products_;
   LruCache<PackerShape, Packer> packers_;
 };
@@ -149,11 +155,11 @@ std::shared_ptr<Products> MakeBrgemmProducts(ElementType operand_type) {
   try {
     const BrgemmProduct probe({.rows = kRowClasses[0],
                                .columns = kPanelColumns,
-                               .inner = kPadding,
-                               .a_stride = kPadding,
+                               .inner = kPanelColumns,
+                               .a_stride = kPanelColumns,
                                .c_stride = kPanelColumns},
                               operand_type);
-    return std::make_shared<BrgemmProducts>(operand_type, probe.b_pack_type() != pack_type::no_trans);
+    return std::make_shared<BrgemmProducts>(operand_type, probe.b_pack_type() == pack_type::no_trans);
   } catch (const dnnl::error&) {
     return nullptr;
   }

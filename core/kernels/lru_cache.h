@@ -2,12 +2,13 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/container/flat_hash_map.h>
+#include <absl/hash/hash.h>
 #include <absl/synchronization/mutex.h>
 
 #include <cstddef>
 #include <list>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 
 namespace attnd::core::kernels {
@@ -51,7 +52,7 @@ class LruCache {
   const std::size_t capacity_;
   absl::Mutex mutex_;
   std::list<Entry> entries_ ABSL_GUARDED_BY(mutex_);  // most recently used first
-  absl::flat_hash_map<Key, typename std::list<Entry>::iterator> index_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_map<Key, typename std::list<Entry>::iterator, absl::Hash<Key>> index_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace attnd::core::kernels

@@ -10,6 +10,7 @@
 
 #include "core/kernels/kernel_list.h"
 #include "core/kernels/lru_cache.h"
+#include "core/kernels/transposing_packer.h"
 
 namespace attnd::core::kernels {
 namespace {
@@ -22,18 +23,16 @@ constexpr std::array<std::int64_t, 1> kRowClasses = {16};
 constexpr std::size_t kKeptProducts = 256;
 
 const dnnl::engine& CpuEngine() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  return engine;
+  static const dnnl::engine kEngine(dnnl::engine::kind::cpu, 0);
+  return kEngine;
 }
 
 // A primitive must run in the calling worker alone, and oneDNN may be built with OpenMP.
 void HoldToOneThread() {
 #ifdef _OPENMP
-  thread_local const bool held = [] {
-    omp_set_num_threads(1);
-    return true;
-  }();
-  static_cast<void>(held);
+  thread_local bool held = false;
+  if (!held) omp_set_num_threads(1);
+  held = true;
 #endif
 }
 
@@ -93,23 +92,6 @@ class MatmulProduct final : public Product {
   const dnnl::matmul matmul_;
 };
 
-class TransposingPacker final : public Packer {
- public:
-  TransposingPacker(std::int64_t inner, std::int64_t columns) : inner_(inner), columns_(columns) {}
-
-  void Run(const void* plain, void* packed) const override {
-    const float* from = static_cast<const float*>(plain);
-    float* to = static_cast<float*>(packed);
-    for (std::int64_t i = 0; i < inner_; ++i) {
-      for (std::int64_t j = 0; j < columns_; ++j) to[i * columns_ + j] = from[j * inner_ + i];
-    }
-  }
-
- private:
-  const std::int64_t inner_;
-  const std::int64_t columns_;
-};
-
 class MatmulProducts final : public Products {
  public:
   std::string name() const override { return "matmul-float32"; }
@@ -120,7 +102,7 @@ class MatmulProducts final : public Products {
     return products_.GetOrMake(shape, [&] { return std::make_shared<MatmulProduct>(shape); });
   }
   std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) override {
-    return std::make_shared<TransposingPacker>(inner, columns);
+    return std::make_shared<TransposingPacker<float>>(inner, columns);
   }
   std::shared_ptr<const Packer> MakeValuePacker(std::int64_t, std::int64_t) override { return nullptr; }
 

@@ -2,7 +2,7 @@
 //
 // A packed operand B is cut into panels of kPanelColumns columns (the last one narrower); each panel is contiguous, in
 // whatever order the implementation wants. Every size that a product is made for comes from a closed set: rows from
-// row_classes(), columns and inner dimensions padded with zeros to multiples of kPadding.
+// row_classes(), columns and inner dimensions padded with zeros to PaddedSize.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +18,15 @@ namespace attnd::core::kernels {
 
 // oneDNN packs panels of at most 64 columns for matrix units (dnnl::ukernel::transform).
 inline constexpr std::int64_t kPanelColumns = 64;
-// The narrowest panel that oneDNN packs; also even, as AMX wants a bfloat16 inner dimension to be.
-inline constexpr std::int64_t kPadding = 16;
+// Rows of operands are padded to whole 64 bytes: 16 elements of float32, which is the narrowest panel that oneDNN
+// packs, and 32 of a half type, because transform writes whole 32 × columns blocks of these whatever the inner
+// dimension is.
+inline constexpr std::int64_t kPaddingBytes = 64;
 
-constexpr std::int64_t PaddedSize(std::int64_t size) { return (size + kPadding - 1) / kPadding * kPadding; }
+inline std::int64_t PaddedSize(std::int64_t size, ElementType operand_type) {
+  const auto padding = kPaddingBytes / static_cast<std::int64_t>(ElementSizeBytes(operand_type));
+  return (size + padding - 1) / padding * padding;
+}
 
 // C[rows × columns] = A[rows × inner]·B[inner × columns], or += where it accumulates. C is float32.
 struct ProductShape {
@@ -70,7 +75,7 @@ class Products {
 
   // Keeps what it made, but only so much; what is made again has the same bits.
   virtual std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) = 0;
-  // Packs [columns × inner] as a panel of [inner × columns].
+  // Packs [columns × inner] as a panel of [inner × columns]. Writes no byte beyond it.
   virtual std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) = 0;
   // Packs [inner × columns] as a panel; null where the plain matrix is one already.
   virtual std::shared_ptr<const Packer> MakeValuePacker(std::int64_t inner, std::int64_t columns) = 0;

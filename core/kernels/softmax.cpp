@@ -16,7 +16,7 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using F32 = hn::ScalableTag<float>;
+using F32 = hn::CappedTag<float, 16>;  // padded rows are whole vectors of it
 using I32 = hn::RebindToSigned<F32>;
 using Vec = hn::Vec<F32>;
 using Mask = hn::Mask<F32>;
@@ -278,38 +278,65 @@ void ScoresToWeightsImpl(float* row, std::int64_t columns, ColumnInterval visibl
   }
 }
 
-// A number is finite where its exponent bits are not all ones.
+// What the exponent bits of a type say: all ones is what is not finite, and from `large` on a value is large.
 template <typename Bits>
-bool ReplaceNonFiniteBits(Bits* row, std::int64_t count, Bits exponent_bits) {
+ValueKinds ReplaceNonFiniteBits(Bits* values, std::int64_t count, Bits all_ones, Bits large) {
   const hn::ScalableTag<Bits> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const auto exponents = hn::Set(d, exponent_bits);
-  bool found = false;
+  ValueKinds kinds;
   for (std::int64_t i = 0; i < count; i += lanes) {
     const auto n = static_cast<std::size_t>(HWY_MIN(lanes, count - i));
-    const auto bits = hn::LoadN(d, row + i, n);
-    const auto bad = hn::Eq(hn::And(bits, exponents), exponents);
+    const auto bits = hn::LoadN(d, values + i, n);
+    const auto exponents = hn::And(bits, hn::Set(d, all_ones));
+    const auto unusual = hn::Ge(exponents, hn::Set(d, large));
+    if (hn::AllFalse(d, unusual)) continue;
+    const auto bad = hn::Eq(exponents, hn::Set(d, all_ones));
+    kinds.large = kinds.large || !hn::AllFalse(d, hn::AndNot(bad, unusual));
     if (hn::AllFalse(d, bad)) continue;
-    found = true;
-    hn::StoreN(hn::IfThenZeroElse(bad, bits), d, row + i, n);
+    kinds.non_finite = true;
+    hn::StoreN(hn::IfThenZeroElse(bad, bits), d, values + i, n);
   }
-  return found;
+  return kinds;
 }
 
-bool ReplaceNonFiniteImpl(ElementType type, void* row, std::int64_t count) {
+ValueKinds ReplaceNonFiniteImpl(ElementType type, void* values, std::int64_t count) {
+  // kLargeValue's exponent bits; no float16 is so large.
+  constexpr std::uint32_t kLargeBits = (96U + 127U) << 23;
   switch (type) {
     case ElementType::kFloat32:
-      return ReplaceNonFiniteBits<std::uint32_t>(static_cast<std::uint32_t*>(row), count, 0x7F800000U);
+      return ReplaceNonFiniteBits<std::uint32_t>(static_cast<std::uint32_t*>(values), count, 0x7F800000U, kLargeBits);
     case ElementType::kBfloat16:
-      return ReplaceNonFiniteBits<std::uint16_t>(static_cast<std::uint16_t*>(row), count, 0x7F80U);
+      return ReplaceNonFiniteBits<std::uint16_t>(static_cast<std::uint16_t*>(values), count, 0x7F80U, kLargeBits >> 16);
     case ElementType::kFloat16:
-      return ReplaceNonFiniteBits<std::uint16_t>(static_cast<std::uint16_t*>(row), count, 0x7C00U);
+      return ReplaceNonFiniteBits<std::uint16_t>(static_cast<std::uint16_t*>(values), count, 0x7C00U, 0x7C00U);
     case ElementType::kInt32:
     case ElementType::kBool:
       break;
   }
   assert(false);
-  return false;
+  return {};
+}
+
+struct MultiplyBy {
+  float factor;
+  HWY_INLINE Vec operator()(F32 d, Vec v) const { return hn::Mul(v, hn::Set(d, factor)); }
+};
+
+void ScaleImpl(ElementType type, void* values, std::int64_t count, float factor) {
+  switch (type) {
+    case ElementType::kFloat32:
+      return ForEach(static_cast<const float*>(values), count, static_cast<float*>(values), MultiplyBy{factor});
+    case ElementType::kBfloat16:
+      return ForEach(static_cast<const hwy::bfloat16_t*>(values), count, static_cast<hwy::bfloat16_t*>(values),
+                     MultiplyBy{factor});
+    case ElementType::kFloat16:
+      return ForEach(static_cast<const hwy::float16_t*>(values), count, static_cast<hwy::float16_t*>(values),
+                     MultiplyBy{factor});
+    case ElementType::kInt32:
+    case ElementType::kBool:
+      break;
+  }
+  assert(false);
 }
 
 const char* VectorInstructionSetNameImpl() { return hwy::TargetName(HWY_TARGET); }
@@ -329,6 +356,7 @@ HWY_EXPORT(ScoresToWeightsImpl);
 HWY_EXPORT(ToFloat32Impl);
 HWY_EXPORT(FromFloat32Impl);
 HWY_EXPORT(ReplaceNonFiniteImpl);
+HWY_EXPORT(ScaleImpl);
 HWY_EXPORT(VectorInstructionSetNameImpl);
 
 void UpdateSoftmax(const SoftmaxTile& tile) { HWY_DYNAMIC_DISPATCH(UpdateSoftmaxImpl)(tile); }
@@ -354,8 +382,12 @@ void FromFloat32(const float* from, std::int64_t count, ElementType type, void* 
   HWY_DYNAMIC_DISPATCH(FromFloat32Impl)(from, count, type, to);
 }
 
-bool ReplaceNonFinite(ElementType type, void* row, std::int64_t count) {
-  return HWY_DYNAMIC_DISPATCH(ReplaceNonFiniteImpl)(type, row, count);
+ValueKinds ReplaceNonFinite(ElementType type, void* values, std::int64_t count) {
+  return HWY_DYNAMIC_DISPATCH(ReplaceNonFiniteImpl)(type, values, count);
+}
+
+void Scale(ElementType type, void* values, std::int64_t count, float factor) {
+  HWY_DYNAMIC_DISPATCH(ScaleImpl)(type, values, count, factor);
 }
 
 const char* VectorInstructionSetName() { return HWY_DYNAMIC_DISPATCH(VectorInstructionSetNameImpl)(); }

@@ -18,7 +18,7 @@ struct ColumnInterval {
   std::int64_t end = 0;
 };
 
-// One tile of scores, rows × columns, `stride` elements from a row to the next; columns is a multiple of kPadding.
+// One tile of scores, rows × columns, `stride` elements from a row to the next; columns is padded.
 struct SoftmaxTile {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
@@ -45,7 +45,7 @@ struct SoftmaxTile {
 
 void UpdateSoftmax(const SoftmaxTile& tile);
 
-// row[c] *= factor[r] for a dense rows × columns matrix; columns is a multiple of kPadding.
+// row[c] *= factor[r] for a dense rows × columns matrix; columns is a multiple of 16.
 void ScaleRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* factor);
 
 // to[c] = from[c] / divisor, converted to `type`.
@@ -55,12 +55,24 @@ void DivideRow(const float* from, std::int64_t columns, float divisor, ElementTy
 void ScoresToWeights(float* row, std::int64_t columns, ColumnInterval visible, const std::uint8_t* mask,
                      float scale_log2e, float maximum, float sum);
 
+// Multiplies by a power of two, in place.
+void Scale(ElementType type, void* values, std::int64_t count, float factor);
+
 // Converts between `type` and float32, rounding to nearest, ties to even.
 void ToFloat32(ElementType type, const void* from, std::int64_t count, float* to);
 void FromFloat32(const float* from, std::int64_t count, ElementType type, void* to);
 
-// Replaces NaN and infinities by 0; tells whether there were any.
-bool ReplaceNonFinite(ElementType type, void* row, std::int64_t count);
+// Of kLargeValue and beyond in magnitude, so many values may add up to more than float32 holds: even 2^32 of those
+// below it do not.
+inline constexpr float kLargeValue = 0x1p+96F;
+
+struct ValueKinds {
+  bool non_finite = false;
+  bool large = false;  // finite, and at least kLargeValue in magnitude
+};
+
+// Replaces NaN and infinities by 0; tells what there was.
+ValueKinds ReplaceNonFinite(ElementType type, void* values, std::int64_t count);
 
 // The instruction set that these functions use, by Highway's name.
 const char* VectorInstructionSetName();

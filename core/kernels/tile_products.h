@@ -9,7 +9,7 @@
 
 namespace attnd::core::kernels {
 
-// All sizes padded to multiples of kPadding.
+// All sizes are padded ones (PaddedSize).
 struct TileSizes {
   std::int64_t keys = 0;
   std::int64_t head_size = 0;

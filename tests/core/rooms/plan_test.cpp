@@ -38,11 +38,10 @@ TEST(PlanTest, TilesCoverRowsAndKeysFromTheFirstOn) {
 TEST(PlanTest, PackedSizesArePaddedAndOfTheOperandType) {
   const Plan in_float32 = MakePlan(MakeProblem(), ElementType::kFloat32);
   const Plan in_bfloat16 = MakePlan(MakeProblem(), ElementType::kBfloat16);
-  const std::int64_t padded_keys = kKeyTileKeys + 16;
-  EXPECT_EQ(in_float32.packed_key_size_bytes, padded_keys * 48 * 4);
-  EXPECT_EQ(in_float32.packed_value_size_bytes, padded_keys * 80 * 4);
-  EXPECT_EQ(in_bfloat16.packed_key_size_bytes, padded_keys * 48 * 2);
-  EXPECT_EQ(in_bfloat16.packed_value_size_bytes, padded_keys * 80 * 2);
+  EXPECT_EQ(in_float32.packed_key_size_bytes, (kKeyTileKeys + 16) * 48 * 4);
+  EXPECT_EQ(in_float32.packed_value_size_bytes, (kKeyTileKeys + 16) * 80 * 4);
+  EXPECT_EQ(in_bfloat16.packed_key_size_bytes, (kKeyTileKeys + 32) * 64 * 2);
+  EXPECT_EQ(in_bfloat16.packed_value_size_bytes, (kKeyTileKeys + 32) * 96 * 2);
 }
 
 }  // namespace
