@@ -85,6 +85,18 @@ HWY_INLINE Vec LoadConverted(F32 d, const Half* from) {
   const hn::Rebind<Half, F32> d16;
   return hn::PromoteTo(d, hn::LoadU(d16, from));
 }
+// Where the target has no such conversion (F16C), Highway's own makes numbers from 2^16 on of infinities and NaN, which
+// no finite float16 is: their exponent is put right.
+HWY_INLINE Vec LoadConverted(F32 d, const hwy::float16_t* from) {
+  const hn::Rebind<hwy::float16_t, F32> d16;
+  const Vec v = hn::PromoteTo(d, hn::LoadU(d16, from));
+#if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX2  // Highway's older targets are the larger numbers
+  const Vec infinity = hn::Set(d, std::numeric_limits<float>::infinity());
+  return hn::IfThenElse(hn::Lt(hn::Abs(v), hn::Set(d, 65536.0F)), v, hn::Or(v, infinity));
+#else
+  return v;
+#endif
+}
 HWY_INLINE void StoreConverted(F32 d, Vec v, float* to) { hn::StoreU(v, d, to); }
 template <typename Half>
 HWY_INLINE void StoreConverted(F32 /*d*/, Vec v, Half* to) {
