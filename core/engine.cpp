@@ -79,6 +79,7 @@ int Engine::worker_count() const { return impl_->worker_count(); }
 
 std::vector<KernelDescription> Engine::kernels() const {
   std::vector<KernelDescription> result;
+  result.reserve(std::size(kElementTypes));
   for (const ElementType type : kElementTypes) result.push_back({type, impl_->ProductsFor(type)->name()});
   return result;
 }

@@ -23,8 +23,8 @@ constexpr std::array<std::int64_t, 1> kRowClasses = {16};
 constexpr std::size_t kKeptProducts = 256;
 
 const dnnl::engine& CpuEngine() {
-  static const dnnl::engine kEngine(dnnl::engine::kind::cpu, 0);
-  return kEngine;
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
 }
 
 // A primitive must run in the calling worker alone, and oneDNN may be built with OpenMP.
