@@ -14,19 +14,13 @@
 #include "client/cli/attend_report.h"
 #include "client/cli/comparison.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/failure.h"
 #include "client/cli/inputs.h"
 #include "client/cli/npy.h"
 #include "client/cli/safetensors.h"
-#include "client/cli/text.h"
 
 namespace attnd::cli {
 namespace {
-
-int Fail(ExitCode code, const absl::Status& status) {
-  const std::string name = code == kCallFailed ? absl::StatusCodeToString(status.code()) + ": " : "";
-  std::fprintf(stderr, "attnctl: %s%s\n", name.c_str(), Printable(std::string(status.message())).c_str());
-  return code;
-}
 
 absl::StatusOr<TensorView> View(Inputs& inputs, const std::string& name) {
   const auto array = inputs.Get(name);
@@ -45,7 +39,7 @@ absl::StatusOr<std::vector<std::int64_t>> KeyLengths(Inputs& inputs, const std::
   for (const auto part : absl::StrSplit(text, ',')) {
     std::int64_t length = 0;
     if (!absl::SimpleAtoi(part, &length)) {
-      return absl::InvalidArgumentError(absl::StrCat("--key-lengths: \"", part, "\" is no length"));
+      return absl::InvalidArgumentError(absl::StrCat("--key-lengths: \"", part, "\" is no length, expected a list like 15,9,12 or a tensor"));
     }
     lengths.push_back(length);
   }
@@ -59,6 +53,23 @@ absl::StatusOr<TensorView> BooleanMask(Inputs& inputs, const std::string& name) 
         "--mask: ", name, " is ", std::string(ElementTypeName(view->element_type)), ", expected bool or uint8"));
   }
   return view;
+}
+
+// What can be said without a file or a server.
+absl::Status CheckOptions(const AttendOptions& options) {
+  if (options.output && IsNpy(*options.output) && (options.weights || options.log_sum_exp)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--output: ", *options.output,
+                     " can hold the output alone, expected another name, for a safetensors file, with --weights or "
+                     "--log-sum-exp"));
+  }
+  const bool named = options.expect_output || options.expect_weights || options.expect_log_sum_exp;
+  if (named && options.expect && IsNpy(*options.expect)) {
+    return absl::InvalidArgumentError(absl::StrCat("--expect: ", *options.expect,
+                                                   " has no names, expected a safetensors file beside --expect-output, "
+                                                   "--expect-weights and --expect-log-sum-exp"));
+  }
+  return absl::OkStatus();
 }
 
 CausalAlignment Alignment(const std::string& name) {
@@ -162,13 +173,14 @@ absl::Status WriteOutput(const std::string& path, const AttendResult& result, co
 }  // namespace
 
 int RunAttend(const AttendOptions& options) {
+  if (const absl::Status status = CheckOptions(options); !status.ok()) return FailInput(status);
   auto inputs = Inputs::Open(options.input);
-  if (!inputs.ok()) return Fail(kBadInput, inputs.status());
+  if (!inputs.ok()) return FailInput(inputs.status());
   auto request = MakeRequest(*inputs, options);
-  if (!request.ok()) return Fail(kBadInput, request.status());
+  if (!request.ok()) return FailInput(request.status());
   Inputs expectation;
   const auto expected = LoadExpected(*inputs, expectation, options);
-  if (!expected.ok()) return Fail(kBadInput, expected.status());
+  if (!expected.ok()) return FailInput(expected.status());
   request->return_weights = options.weights || expected->weights.has_value();
   request->return_log_sum_exp = options.log_sum_exp || expected->log_sum_exp.has_value();
 
@@ -176,11 +188,11 @@ int RunAttend(const AttendOptions& options) {
   const absl::Time start = absl::Now();
   const auto result = client.Attend(*request, {.deadline = start + absl::Seconds(options.timeout_seconds)});
   const double latency_seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  if (!result.ok()) return Fail(kCallFailed, result.status());
+  if (!result.ok()) return FailCall(options.server, result.status());
 
   if (options.output) {
     if (const absl::Status status = WriteOutput(*options.output, *result, *inputs); !status.ok()) {
-      return Fail(kBadInput, status);
+      return FailInput(status);
     }
   }
   const Errors errors{

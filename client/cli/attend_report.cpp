@@ -75,15 +75,15 @@ std::string AttendReportAsText(const AttendResult& result, const Errors& errors,
   if (errors.any()) absl::StrAppendFormat(&text, "%-12s %.3g\n", "tolerance", tolerance);
 
   const Report& report = result.report;
-  absl::StrAppendFormat(&text, "%-12s %s, tiles of %d queries x %d keys, %d computed, %d skipped\n", "kernel",
-                        Printable(report.kernel), report.query_tile_rows, report.key_tile_keys, report.computed_tiles,
-                        report.skipped_tiles);
-  if (report.empty_rows > 0) absl::StrAppendFormat(&text, "%-12s %d\n", "empty rows", report.empty_rows);
+  absl::StrAppendFormat(&text, "%-12s %s, tiles of %d queries x %d keys\n", "kernel", Printable(report.kernel),
+                        report.query_tile_rows, report.key_tile_keys);
+  absl::StrAppendFormat(&text, "%-12s %d tiles computed, %d skipped, %.3g floating-point operations\n", "work",
+                        report.computed_tiles, report.skipped_tiles, report.floating_point_operations);
+  if (report.empty_rows > 0) absl::StrAppendFormat(&text, "%-12s %d, which see no key\n", "empty rows", report.empty_rows);
   absl::StrAppendFormat(&text,
-                        "%-12s %.3f ms; in the server: decode %.3f, queue %.3f, compute %.3f, encode %.3f ms; %.3g "
-                        "floating-point operations\n",
+                        "%-12s %.3f ms, of which in the server decode %.3f, queue %.3f, compute %.3f, encode %.3f\n",
                         "latency", latency_seconds * 1e3, report.decode_seconds * 1e3, report.queue_seconds * 1e3,
-                        report.compute_seconds * 1e3, report.encode_seconds * 1e3, report.floating_point_operations);
+                        report.compute_seconds * 1e3, report.encode_seconds * 1e3);
   return text;
 }
 

@@ -27,11 +27,11 @@ class FileDescriptor {
   int number_;
 };
 
-absl::Status WriteAll(int descriptor, std::span<const std::byte> bytes, const std::string& path) {
+absl::Status WriteAll(int descriptor, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = write(descriptor, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return absl::ErrnoToStatus(errno, path);
+    if (written < 0) return absl::ErrnoToStatus(errno, "write");
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
   return absl::OkStatus();
@@ -39,9 +39,9 @@ absl::Status WriteAll(int descriptor, std::span<const std::byte> bytes, const st
 
 absl::Status WritePieces(const std::string& path, const std::vector<std::span<const std::byte>>& pieces) {
   const FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (file.number() < 0) return absl::ErrnoToStatus(errno, path);
+  if (file.number() < 0) return absl::ErrnoToStatus(errno, "open");
   for (const auto& piece : pieces) {
-    if (const absl::Status status = WriteAll(file.number(), piece, path); !status.ok()) return status;
+    if (const absl::Status status = WriteAll(file.number(), piece); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -75,9 +75,10 @@ MappedFile::~MappedFile() {
 absl::Status WriteFile(const std::string& path, const std::vector<std::span<const std::byte>>& pieces) {
   const std::string partial = absl::StrCat(path, ".partial");
   absl::Status status = WritePieces(partial, pieces);
-  if (status.ok() && std::rename(partial.c_str(), path.c_str()) != 0) status = absl::ErrnoToStatus(errno, path);
-  if (!status.ok()) unlink(partial.c_str());
-  return status;
+  if (status.ok() && std::rename(partial.c_str(), path.c_str()) != 0) status = absl::ErrnoToStatus(errno, "rename");
+  if (status.ok()) return status;
+  unlink(partial.c_str());
+  return absl::Status(status.code(), absl::StrCat(path, ": cannot be written: ", status.message()));
 }
 
 }  // namespace attnd::cli

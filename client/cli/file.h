@@ -29,7 +29,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-// Writes the pieces one after the other. The file appears whole, or not at all: an earlier one stays until then.
+// Writes the pieces one after the other. The file appears whole, or not at all: an earlier one stays until then. An
+// error has the path in its text.
 absl::Status WriteFile(const std::string& path, const std::vector<std::span<const std::byte>>& pieces);
 
 }  // namespace attnd::cli

@@ -109,7 +109,7 @@ class Drawing {
       }
       absl::StrAppend(&drawing, color_ == Color::kNone ? "│\n" : "\n");
     }
-    absl::StrAppend(&drawing, "\n", Spaces(label_width_ + 1), Legend(), "\n");
+    absl::StrAppend(&drawing, "\n", Legend(), "\n");
     return drawing;
   }
 
@@ -169,10 +169,8 @@ class Drawing {
   std::string Legend() const {
     std::string legend;
     if (color_ == Color::kNone) {
-      for (int shade = 0; shade < kShadeCount; ++shade) {
-        absl::StrAppendFormat(&legend, "%s%s from %.2f", shade == 0 ? "blank" : kShades[shade],
-                              shade == 0 ? "" : kShades[shade], largest_ * shade / kShadeCount);
-        absl::StrAppend(&legend, "   ");
+      for (int shade = 1; shade < kShadeCount; ++shade) {
+        absl::StrAppendFormat(&legend, "%s from %.2f  ", kShades[shade], largest_ * shade / kShadeCount);
       }
       return absl::StrFormat("%slargest %.2f", legend, largest_);
     }

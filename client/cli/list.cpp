@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/cli/exit_code.h"
+#include "client/cli/failure.h"
 #include "client/cli/file_commands.h"
 #include "client/cli/inputs.h"
 #include "client/cli/text.h"
@@ -39,10 +40,7 @@ void Print(const Inputs& inputs) {
 
 int RunList(const ListOptions& options) {
   const auto inputs = Inputs::Open(options.input);
-  if (!inputs.ok()) {
-    std::fprintf(stderr, "attnctl: %s\n", std::string(inputs.status().message()).c_str());
-    return kBadInput;
-  }
+  if (!inputs.ok()) return FailInput(inputs.status());
   if (options.json) {
     std::puts(AsJson(*inputs).c_str());
   } else {

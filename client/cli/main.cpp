@@ -9,6 +9,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/file_commands.h"
 #include "client/cli/server_commands.h"
+#include "client/cli/text.h"
 
 namespace attnd::cli {
 namespace {
@@ -17,6 +18,9 @@ constexpr char kFooter[] =
     "A tensor is named as in the safetensors file that --input gives; a name that ends in .npy is a file of its own.\n"
     "Exit status: 0 done, and all checks held; 1 a check failed (a comparison, or a health that is not SERVING);\n"
     "2 the command line or a file is wrong; 3 the server could not be reached, or refused.";
+
+// What --causal is without a value.
+constexpr char kSameLength[] = "same-length";
 
 using Run = std::function<int()>;
 
@@ -51,7 +55,7 @@ void AddProblemOptions(CLI::App& command, AttendOptions& options) {
   command.add_option("--query", options.query, "Tensor")->capture_default_str()->group(group);
   command.add_option("--key", options.key, "Tensor")->capture_default_str()->group(group);
   command.add_option("--value", options.value, "Tensor")->capture_default_str()->group(group);
-  command.add_option("--layout", options.layout, "Order of the dimensions: bhsd (also [S, D] and [B, S, D]) or bshd")
+  command.add_option("--layout", options.layout, "Order of the dimensions: bhsd (also [S, D], [B, S, D])\nor bshd")
       ->check(CLI::IsMember({"bhsd", "bshd"}))
       ->capture_default_str()
       ->group(group);
@@ -59,15 +63,16 @@ void AddProblemOptions(CLI::App& command, AttendOptions& options) {
   command
       .add_option(
           "--causal", options.causal,
-          "Hide later keys. Where there are not as many queries as keys say which corners the diagonal joins: top-left "
-          "(query 0 sees key 0) or bottom-right (the last query sees the last key)")
+          "Hide later keys. Where there are not as many queries as\nkeys, say which corners the diagonal joins: top-left\n"
+          "(query 0 sees key 0) or bottom-right (the last query\nsees the last key)")
       ->expected(0, 1)
-      ->default_str("same")
-      ->check(CLI::IsMember({"same", "top-left", "bottom-right"}))
+      ->default_str(kSameLength)
+      ->check(CLI::IsMember({kSameLength, "top-left", "bottom-right"}))
+      ->option_text("[top-left|bottom-right]")
       ->group(group);
   command
       .add_option("--key-lengths", options.key_lengths,
-                  "Keys of each batch entry: a list like 15,9,12, or an integer tensor")
+                  "Keys of each batch entry: a list like 15,9,12, or an\ninteger tensor")
       ->group(group);
   command.add_option("--mask", options.mask, "A bool or uint8 tensor that is true where a key is visible")
       ->group(group);
@@ -85,9 +90,8 @@ void AddAnswerOptions(CLI::App& command, AttendOptions& options) {
   command.add_flag("--log-sum-exp", options.log_sum_exp, "Ask for each query's log-sum-exp too")->group(group);
   command
       .add_option("--output", options.output,
-                  "Write the answer: a .npy file holds the output alone, any other one is safetensors and holds "
-                  "output, weights, "
-                  "log_sum_exp and the input's metadata")
+                  "Write the answer: a .npy file holds the output alone,\nany other is a safetensors file of output, "
+                  "weights,\nlog_sum_exp and the input's metadata")
       ->group(group);
   command.add_option("--expect-output", options.expect_output, "Compare the output with this tensor")->group(group);
   command
@@ -100,11 +104,11 @@ void AddAnswerOptions(CLI::App& command, AttendOptions& options) {
   command
       .add_option(
           "--expect", options.expect,
-          "Take the tensors to compare with from this file instead of --input; where none is named those that --output "
+          "Take the tensors to compare with from this file instead\nof --input; where none is named, those that --output\n"
           "writes")
       ->group(group);
   command
-      .add_option("--tolerance", options.tolerance, "The largest absolute error that is accepted; NaN equals only NaN")
+      .add_option("--tolerance", options.tolerance, "The largest absolute error that is accepted; NaN equals\nonly NaN")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->group(group);
@@ -137,8 +141,8 @@ void AddList(CLI::App& app, Run& run) {
 void AddShow(CLI::App& app, Run& run) {
   auto options = std::make_shared<ShowOptions>();
   CLI::App* const command = app.add_subcommand("show", "Draw one head's attention weights, token by token");
-  command->add_option("--input", options->input, "A safetensors file")->required();
-  command->add_option("--weights", options->weights, "Tensor [Sq, Sk], [B, Sq, Sk] or [B, H, Sq, Sk]")
+  command->add_option("--input", options->input, "A safetensors file");
+  command->add_option("--weights", options->weights, "Tensor, or .npy file, [Sq, Sk], [B, Sq, Sk] or [B, H, Sq, Sk]")
       ->capture_default_str();
   command->add_option("--batch", options->batch, "Which batch entry")->capture_default_str();
   command->add_option("--head", options->head, "Which head")->capture_default_str();
@@ -148,12 +152,12 @@ void AddShow(CLI::App& app, Run& run) {
       ->capture_default_str();
   command
       ->add_option("--key-lengths", options->key_lengths,
-                   "Integer tensor with the keys of each batch entry; padding past them is left out. Without it [PAD] "
-                   "tokens are")
+                   "Integer tensor with the keys of each batch entry;\npadding past them is left out. Without it [PAD] "
+                   "tokens\nare")
       ->capture_default_str();
   const std::map<std::string, Color> colors = {
       {"none", Color::kNone}, {"256", Color::k256}, {"truecolor", Color::kTruecolor}};
-  command->add_option("--color", options->color, "none, 256 or truecolor [what the terminal can; none with NO_COLOR]")
+  command->add_option("--color", options->color, "none, 256 or truecolor [what the terminal can; none\nwith NO_COLOR]")
       ->transform(CLI::CheckedTransformer(colors))
       ->option_text("TEXT");
   command->add_option("--width", options->width, "Columns to fit into [the terminal's]")->check(CLI::Range(20, 10000));
@@ -163,6 +167,10 @@ void AddShow(CLI::App& app, Run& run) {
 int Main(int argc, char** argv) {
   CLI::App app("A client of attnd, the attention service.", "attnctl");
   app.footer(kFooter);
+  app.set_version_flag("--version", "attnctl " ATTND_VERSION);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return "attnctl: " + Printable(error.what()) + " (--help, also after a subcommand, lists the options)\n";
+  });
   app.require_subcommand(1);
   std::string server = "127.0.0.1:50051";
   app.add_option("--server", server, "HOST:PORT, unix:PATH, or another gRPC address")

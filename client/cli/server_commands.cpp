@@ -1,23 +1,22 @@
 #include "client/cli/server_commands.h"
 
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "client/cli/exit_code.h"
+#include "client/cli/failure.h"
 #include "client/cli/text.h"
 #include "client/cpp/client.h"
 
 namespace attnd::cli {
 namespace {
-
-int FailCall(const absl::Status& status) {
-  std::fprintf(stderr, "attnctl: %s\n", Printable(status.ToString()).c_str());
-  return kCallFailed;
-}
 
 const char* Name(Health health) {
   switch (health) {
@@ -51,20 +50,35 @@ std::string InfoAsJson(const ServerInfo& info) {
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+// "256 MiB (268435456 bytes)".
+std::string BytesAsText(std::int64_t bytes) {
+  constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB"};
+  constexpr double kStep = 1024;
+  const std::string exact = absl::StrCat(bytes, " bytes");
+  double amount = static_cast<double>(bytes);
+  const char* unit = nullptr;
+  for (const char* const next : kUnits) {
+    if (amount < kStep) break;
+    amount /= kStep;
+    unit = next;
+  }
+  return unit == nullptr ? exact : absl::StrFormat("%.4g %s (%s)", amount, unit, exact);
+}
+
 void PrintInfo(const ServerInfo& info) {
   const auto line = [](const char* name, const std::string& text) {
-    std::printf("%-22s %s\n", name, Printable(text).c_str());
+    std::printf("%-20s  %s\n", name, Printable(text).c_str());
   };
   line("version", info.version);
+  line("instruction sets", absl::StrJoin(info.instruction_sets_found, " "));
   line("oneDNN", info.onednn_version + ", using " + info.onednn_instruction_set);
-  line("vector instructions", info.vector_instruction_set);
-  line("found on the machine", absl::StrJoin(info.instruction_sets_found, " "));
+  line("exponentials", info.vector_instruction_set);
   line("workers", std::to_string(info.worker_count));
-  line("largest message", std::to_string(info.max_message_bytes) + " bytes");
-  line("most in flight", std::to_string(info.max_in_flight_bytes) + " bytes");
+  line("largest message", BytesAsText(info.max_message_bytes));
+  line("most in flight", BytesAsText(info.max_in_flight_bytes));
   line("largest head size", std::to_string(info.max_head_size));
   for (const auto& kernel : info.kernels) line(("kernel for " + kernel.element_type).c_str(), kernel.kernel);
-  line("options", absl::StrJoin(info.options, " "));
+  for (const auto& option : info.options) line(&option == &info.options.front() ? "options" : "", option);
 }
 
 }  // namespace
@@ -83,7 +97,7 @@ int RunHealth(const HealthOptions& options) {
       return kOk;
     }
     if (absl::Now() + kPause >= end) {
-      if (!health.ok()) return FailCall(health.status());
+      if (!health.ok()) return FailCall(options.server, health.status());
       std::puts(Name(*health));
       return kCheckFailed;
     }
@@ -94,7 +108,7 @@ int RunHealth(const HealthOptions& options) {
 int RunInfo(const InfoOptions& options) {
   Client client(options.server);
   const auto info = client.GetServerInfo({.deadline = absl::Now() + absl::Seconds(options.timeout_seconds)});
-  if (!info.ok()) return FailCall(info.status());
+  if (!info.ok()) return FailCall(options.server, info.status());
   if (options.json) {
     std::puts(InfoAsJson(*info).c_str());
   } else {

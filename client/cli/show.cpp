@@ -4,30 +4,22 @@
 
 #include "client/cli/attention_head.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/failure.h"
 #include "client/cli/file_commands.h"
 #include "client/cli/inputs.h"
 #include "client/cli/terminal.h"
 #include "client/cli/text.h"
 
 namespace attnd::cli {
-namespace {
-
-int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "attnctl: %s\n", Printable(std::string(status.message())).c_str());
-  return kBadInput;
-}
-
-}  // namespace
-
 int RunShow(const ShowOptions& options) {
   auto inputs = Inputs::Open(options.input);
-  if (!inputs.ok()) return Fail(inputs.status());
+  if (!inputs.ok()) return FailInput(inputs.status());
   const auto head = SelectHead(*inputs, {.weights = options.weights,
                                          .batch = options.batch,
                                          .head = options.head,
                                          .tokens_metadata = options.tokens_metadata,
                                          .key_lengths = options.key_lengths});
-  if (!head.ok()) return Fail(head.status());
+  if (!head.ok()) return FailInput(head.status());
   const HeatMapStyle style{.width = options.width ? *options.width : TerminalWidth(),
                            .color = options.color ? *options.color : TerminalColor()};
   const std::string title =
