@@ -39,7 +39,8 @@ absl::StatusOr<std::vector<std::int64_t>> KeyLengths(Inputs& inputs, const std::
   for (const auto part : absl::StrSplit(text, ',')) {
     std::int64_t length = 0;
     if (!absl::SimpleAtoi(part, &length)) {
-      return absl::InvalidArgumentError(absl::StrCat("--key-lengths: \"", part, "\" is no length, expected a list like 15,9,12 or a tensor"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("--key-lengths: \"", part, "\" is no length, expected a list like 15,9,12 or a tensor"));
     }
     lengths.push_back(length);
   }

@@ -79,7 +79,8 @@ std::string AttendReportAsText(const AttendResult& result, const Errors& errors,
                         report.query_tile_rows, report.key_tile_keys);
   absl::StrAppendFormat(&text, "%-12s %d tiles computed, %d skipped, %.3g floating-point operations\n", "work",
                         report.computed_tiles, report.skipped_tiles, report.floating_point_operations);
-  if (report.empty_rows > 0) absl::StrAppendFormat(&text, "%-12s %d, which see no key\n", "empty rows", report.empty_rows);
+  if (report.empty_rows > 0)
+    absl::StrAppendFormat(&text, "%-12s %d, which see no key\n", "empty rows", report.empty_rows);
   absl::StrAppendFormat(&text,
                         "%-12s %.3f ms, of which in the server decode %.3f, queue %.3f, compute %.3f, encode %.3f\n",
                         "latency", latency_seconds * 1e3, report.decode_seconds * 1e3, report.queue_seconds * 1e3,

@@ -117,8 +117,8 @@ absl::StatusOr<HeatMap> SelectHead(Inputs& inputs, const HeadSelection& selectio
     for (std::int64_t column = 0; column < map.columns; ++column) {
       const double weight = ElementAsFloat64(matrix->array, matrix->first + row * matrix->columns + column);
       if (weight < 0) {
-        return absl::InvalidArgumentError(absl::StrCat(selection.weights, ": holds ", weight, " at query ", row, ", key ",
-                                                       column, ", expected weights, which are not below 0"));
+        return absl::InvalidArgumentError(absl::StrCat(selection.weights, ": holds ", weight, " at query ", row,
+                                                       ", key ", column, ", expected weights, which are not below 0"));
       }
       map.values.push_back(weight);
     }

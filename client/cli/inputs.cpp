@@ -37,8 +37,8 @@ absl::StatusOr<Inputs> Inputs::Open(const std::string& path) {
   Inputs inputs;
   if (path.empty()) return inputs;
   if (IsNpy(path)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": is a .npy file, expected a safetensors file; a .npy file is named in a tensor's place"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is a .npy file, expected a safetensors file; a .npy file is named in a tensor's place"));
   }
   auto file = MappedFile::Open(path);
   if (!file.ok()) return file.status();
@@ -55,7 +55,8 @@ absl::StatusOr<Array> Inputs::Get(const std::string& name) {
     const auto found = content_.tensors.find(name);
     if (found != content_.tensors.end()) return found->second;
     if (path_.empty()) {
-      return absl::NotFoundError(absl::StrCat("tensor \"", name, "\": there is no file to take it from; expected --input "
+      return absl::NotFoundError(absl::StrCat("tensor \"", name,
+                                              "\": there is no file to take it from; expected --input "
                                               "FILE, a safetensors file, or the name of a .npy file instead"));
     }
     return absl::NotFoundError(

@@ -61,10 +61,10 @@ void AddProblemOptions(CLI::App& command, AttendOptions& options) {
       ->group(group);
   command.add_option("--scale", options.scale, "What the scores are multiplied by [1/sqrt(D)]")->group(group);
   command
-      .add_option(
-          "--causal", options.causal,
-          "Hide later keys. Where there are not as many queries as\nkeys, say which corners the diagonal joins: top-left\n"
-          "(query 0 sees key 0) or bottom-right (the last query\nsees the last key)")
+      .add_option("--causal", options.causal,
+                  "Hide later keys. Where there are not as many queries as\nkeys, say which corners the diagonal "
+                  "joins: top-left\n"
+                  "(query 0 sees key 0) or bottom-right (the last query\nsees the last key)")
       ->expected(0, 1)
       ->default_str(kSameLength)
       ->check(CLI::IsMember({kSameLength, "top-left", "bottom-right"}))
@@ -102,10 +102,10 @@ void AddAnswerOptions(CLI::App& command, AttendOptions& options) {
                   "Ask for the log-sum-exp and compare it with this tensor")
       ->group(group);
   command
-      .add_option(
-          "--expect", options.expect,
-          "Take the tensors to compare with from this file instead\nof --input; where none is named, those that --output\n"
-          "writes")
+      .add_option("--expect", options.expect,
+                  "Take the tensors to compare with from this file instead\nof --input; where none is named, those "
+                  "that --output\n"
+                  "writes")
       ->group(group);
   command
       .add_option("--tolerance", options.tolerance, "The largest absolute error that is accepted; NaN equals\nonly NaN")
