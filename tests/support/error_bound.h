@@ -13,10 +13,10 @@ struct ErrorBound {
 };
 
 // With L the largest Σ|q·k|·|scale| of a visible pair, V the largest visible |value|, and the term T = 2⁻²² + D·2⁻²⁴·L:
-//   float32 output        2 × the error of PlainFloat32 + T·V
-//   16-bit output         2 × the error of RoundedModel + T·V + what flushing bfloat16's denormals to zero can
-//   contribute weights               2 × the error of PlainFloat32 + T log-sum-exp           T + 2⁻²³·|its largest
-//   value|
+//   - float32 output: 2 × the error of PlainFloat32 + T·V
+//   - 16-bit output: 2 × the error of RoundedModel + T·V + what flushing bfloat16's denormals to zero can contribute
+//   - weights: 2 × the error of PlainFloat32 + T
+//   - log-sum-exp: T + 2⁻²³·|its largest value|
 ErrorBound BoundOf(const AttentionCase& attention, const Answer& reference);
 
 // The largest absolute difference; infinite where one has a NaN or an infinity and the other has not the same.
