@@ -1,12 +1,19 @@
 #include "server/metrics_endpoint.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/synchronization/notification.h>
+#include <absl/time/time.h>
+#include <netdb.h>
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cstddef>
 #include <exception>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -28,6 +35,24 @@ class Hook final : public prometheus::Collectable {
  private:
   const std::function<void()> run_;
 };
+
+// Connects to "IP:PORT" or "[IPV6]:PORT" and hangs up; nothing where nobody listens.
+void Knock(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  addrinfo hints = {};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found) != 0) return;
+  const int socket_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (socket_fd >= 0) {
+    static_cast<void>(connect(socket_fd, found->ai_addr, found->ai_addrlen));
+    close(socket_fd);
+  }
+  freeaddrinfo(found);
+}
 
 }  // namespace
 
@@ -55,6 +80,16 @@ absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Listen(const s
   return endpoint;
 }
 
-MetricsEndpoint::~MetricsEndpoint() = default;
+// The HTTP server looks only every two seconds whether it is to end, and at every connection.
+MetricsEndpoint::~MetricsEndpoint() {
+  if (exposer_ == nullptr) return;
+  absl::Notification ended;
+  std::thread end([this, &ended] {
+    exposer_.reset();
+    ended.Notify();
+  });
+  while (!ended.WaitForNotificationWithTimeout(absl::Milliseconds(5))) Knock(address_);
+  end.join();
+}
 
 }  // namespace attnd::server
