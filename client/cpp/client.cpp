@@ -55,11 +55,11 @@ class AttendCall::State {
   explicit State(absl::Status error) : error_(std::move(error)) { done_.Notify(); }
 
   State(grpc::GenericStub& stub, std::vector<MessagePart> parts, const CallOptions& options) {
-    static const std::string kMethod = absl::StrCat("/", v1::AttentionService::service_full_name(), "/Attend");
+    static const std::string method = absl::StrCat("/", v1::AttentionService::service_full_name(), "/Attend");
     context_.emplace();
     Apply(options, *context_);
     request_ = Refer(std::move(parts));
-    stub.UnaryCall(&*context_, kMethod, {}, &request_, &response_, [this](grpc::Status status) {
+    stub.UnaryCall(&*context_, method, {}, &request_, &response_, [this](grpc::Status status) {
       status_ = std::move(status);
       request_.Clear();
       {

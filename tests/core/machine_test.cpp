@@ -16,7 +16,7 @@ namespace {
 
 // A folder that stands for the root of the file system.
 class QuotaTest : public ::testing::Test {
- protected:
+ public:
   QuotaTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "attnd-quota-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
@@ -24,6 +24,7 @@ class QuotaTest : public ::testing::Test {
   }
   ~QuotaTest() override { std::filesystem::remove_all(root_); }
 
+ protected:
   void Write(const std::string& path, const std::string& text) const {
     const std::filesystem::path file = root_ + path;
     std::filesystem::create_directories(file.parent_path());

@@ -41,7 +41,7 @@ std::int64_t AllocatedBytes() {
 }
 
 // 40 × 25 × 10 pairs of sizes: each shape comes once.
-ProblemDescription Shape(int n) {
+ProblemDescription Shape(std::int64_t n) {
   const std::int64_t query_rows = 1 + n % kMostQueryRows;
   const std::int64_t keys = 1 + 11 * (n / kMostQueryRows % 25);
   const std::int64_t head_size = 1 + 19 * (n / 1000);

@@ -60,7 +60,7 @@ TEST_P(ScaleTest, AMaximumThatGrowsOrShrinksFromTileToTile) {
   for (const double direction : {1.0, -1.0}) {
     AttentionCase attention = Make();
     for (std::size_t i = 0; i < attention.query.size(); i += 32) attention.query[i] = 8;
-    for (std::size_t j = 0; j < 300; ++j) attention.key[j * 32] = direction * static_cast<double>(j / 16);
+    for (std::size_t j = 0; j < 300; ++j) attention.key[j * 32] = direction * std::floor(static_cast<double>(j) / 16);
     ExpectCorrect(attention, Attend(SharedEngine(), attention));
   }
 }

@@ -24,7 +24,7 @@ using test::WithinAMinute;
 
 // UNAVAILABLE that often, then the query.
 test::AttendHandler AnswerAfterFailures(int failures) {
-  return [failures, left = std::make_shared<std::atomic<int>>(failures)](auto& context, auto& request, auto& response) {
+  return [left = std::make_shared<std::atomic<int>>(failures)](auto& context, auto& request, auto& response) {
     if ((*left)-- > 0) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "come back later");
     return test::AnswerQuery(context, request, response);
   };
@@ -81,7 +81,7 @@ TEST(Retry, ResourceExhaustedIsNotTriedAgain) {
 }
 
 class RestartTest : public testing::Test {
- protected:
+ public:
   // A name that is nobody else's, and can be listened at again.
   RestartTest() {
     std::string name = (std::filesystem::temp_directory_path() / "attnd-retry-XXXXXX").string();
