@@ -1,6 +1,7 @@
 #include "client/cpp/channel.h"
 
 #include <absl/time/time.h>
+#include <grpc/grpc.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -46,7 +47,18 @@ grpc::ChannelArguments CommonArguments(const std::string& address, const ClientO
   return arguments;
 }
 
+// gRPC ends its threads when nothing of it is left, and then waits up to ten seconds for one that still watches the
+// socket of a call that was given up. A process that has once made a channel keeps gRPC.
+void KeepGrpc() {
+  static const bool kept = [] {
+    grpc_init();
+    return true;
+  }();
+  static_cast<void>(kept);
+}
+
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, const grpc::ChannelArguments& arguments) {
+  KeepGrpc();
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
@@ -66,6 +78,8 @@ std::shared_ptr<grpc::Channel> MakeHealthChannel(const std::string& address, con
   // Of connections to the same server gRPC makes one where the arguments are alike, so this also keeps the two channels
   // apart.
   arguments.SetInt(GRPC_ARG_INHIBIT_HEALTH_CHECKING, 1);
+  // Who asks for health again and again waits for a server to come up.
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
   return MakeChannel(address, arguments);
 }
 
