@@ -81,10 +81,10 @@ std::string AttendReportAsText(const AttendResult& result, const Errors& errors,
                         report.computed_tiles, report.skipped_tiles, report.floating_point_operations);
   if (report.empty_rows > 0)
     absl::StrAppendFormat(&text, "%-12s %d, which see no key\n", "empty rows", report.empty_rows);
-  absl::StrAppendFormat(&text,
-                        "%-12s %.3f ms, of which in the server decode %.3f, queue %.3f, compute %.3f, encode %.3f\n",
-                        "latency", latency_seconds * 1e3, report.decode_seconds * 1e3, report.queue_seconds * 1e3,
-                        report.compute_seconds * 1e3, report.encode_seconds * 1e3);
+  absl::StrAppendFormat(&text, "%-12s %.3f ms\n", "latency", latency_seconds * 1e3);
+  absl::StrAppendFormat(&text, "%-12s decode %.3f ms, queue %.3f ms, compute %.3f ms, encode %.3f ms\n", "in server",
+                        report.decode_seconds * 1e3, report.queue_seconds * 1e3, report.compute_seconds * 1e3,
+                        report.encode_seconds * 1e3);
   return text;
 }
 
