@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstddef>
+#include <cstdlib>
 #include <vector>
 
 #include "server/memory_limit.h"
@@ -70,12 +71,16 @@ CLI::Validator SecondsValidator() {
 void AddListeningOptions(CLI::App& app, Config& config) {
   app.add_option("--listen", config.listen, "Where gRPC is served, or unix:PATH. Port 0: the system chooses one")
       ->envname("ATTND_LISTEN")
-      ->check(CLI::Validator(CheckListenAddress, "HOST:PORT"))
+      ->type_name("HOST:PORT")
+      ->check(CLI::Validator(CheckListenAddress, ""))
+      ->capture_default_str()
       ->group("Listening");
   app.add_option("--metrics-listen", config.metrics_listen,
                  "Where Prometheus finds /metrics, as IP:PORT. Port 0: the system chooses one")
       ->envname("ATTND_METRICS_LISTEN")
-      ->check(CLI::Validator(CheckHostAndPort, "IP:PORT"))
+      ->type_name("IP:PORT")
+      ->check(CLI::Validator(CheckHostAndPort, ""))
+      ->capture_default_str()
       ->group("Listening");
   app.add_option("--port-file", config.port_file,
                  "Written once the server serves: {\"grpc\": \"HOST:PORT\", \"metrics\": \"IP:PORT\"}")
@@ -141,6 +146,26 @@ void AddOtherOptions(CLI::App& app, Config& config, std::string& config_file) {
   app.set_version_flag("--version", "attnd " + std::string(Version()), "Show the version and exit")->group("Other");
 }
 
+// Gives an option what stands in `source`, which an error names.
+void Give(CLI::Option& option, const std::vector<std::string>& values, const std::string& source) {
+  try {
+    option.add_result(values);
+    option.run_callback();
+  } catch (const CLI::Error& error) {
+    throw CLI::ValidationError(source, error.what());
+  }
+}
+
+// CLI11 passes over a variable whose value is wrong in silence; this is where it is heard.
+void RefuseWrongVariables(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_envname();
+    const char* value = name.empty() ? nullptr : std::getenv(name.c_str());
+    if (value == nullptr || *value == '\0' || option->count() > 0) continue;
+    Give(*option, {value}, name);
+  }
+}
+
 // Gives the options that neither command line nor environment set what the file says. CLI11's own reading of files
 // would let the file win over the environment.
 void ApplyFile(CLI::App& app, const std::string& path) {
@@ -150,8 +175,7 @@ void ApplyFile(CLI::App& app, const std::string& path) {
     const bool is_setting = option != nullptr && option->get_items_expected_max() > 0 && item.name != "config";
     if (!is_setting) throw CLI::ConfigError("no such setting: " + item.fullname());
     if (option->count() > 0) continue;
-    option->add_result(item.inputs);
-    option->run_callback();
+    Give(*option, item.inputs, path);
   }
 }
 
@@ -185,6 +209,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   AddOtherOptions(app, result.config, config_file);
   try {
     app.parse(argc, argv);
+    RefuseWrongVariables(app);
     if (!config_file.empty()) ApplyFile(app, config_file);
   } catch (const CLI::CallForHelp&) {
     result.text_to_print = app.help();
