@@ -5,32 +5,23 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <filesystem>
 #include <string>
 
 #include "tests/server/running_server.h"
+#include "tests/server/temporary_folder.h"
 #include "tests/support/attend_request.h"
 
 namespace attnd::test {
 namespace {
 
-// A Unix socket's path in a folder of its own, which goes with it.
+// Where a test may put a Unix socket.
 class SocketPath {
  public:
-  SocketPath() {
-    std::string folder = (std::filesystem::temp_directory_path() / "attnd-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("cannot make a folder for a socket");
-    folder_ = folder;
-  }
-  ~SocketPath() { std::filesystem::remove_all(folder_); }
-  SocketPath(const SocketPath&) = delete;
-  SocketPath& operator=(const SocketPath&) = delete;
-
-  std::string path() const { return (folder_ / "socket").string(); }
+  std::string path() const { return folder_.path("socket"); }
   std::string address() const { return "unix:" + path(); }
 
  private:
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 std::string StartError(const server::Config& config) {
