@@ -1,6 +1,6 @@
 """Runs the numeric tests of the core once for each instruction set that this machine has.
 
-Usage: instruction_sets_test.py CORE_NUMERIC_TEST
+Usage: instruction_sets_test.py CORE_NUMERIC_TEST GTEST_FILTER
 
 An older machine is an older oneDNN set (ONEDNN_MAX_CPU_ISA) together with an older Highway target (ATTND_TEST_VECTOR_TARGET), so the
 two lists are walked together, the oldest first; where one is longer, the other stays at its best. The best of both is left out:
@@ -16,9 +16,6 @@ import sys
 # oneDNN's names, the oldest first. Below avx2 it has no micro-kernels, and its matmul primitive makes the products.
 _ONEDNN_SETS = ["sse41", "avx", "avx2", "avx2_vnni", "avx2_vnni_2", "avx512_core", "avx512_core_vnni", "avx512_core_bf16",
                 "avx512_core_fp16", "avx512_core_amx", "avx512_core_amx_fp16"]
-
-# Mixes what the other tests show one by one, and takes almost half of the time.
-_LEFT_OUT = "Sweep/*"
 
 
 def environment(onednn_set, vector_target=None):
@@ -48,9 +45,9 @@ def pairs(onednn_sets, vector_targets):
     return [pair for pair in both if pair != best]
 
 
-def passes(program, onednn_set, vector_target):
+def passes(program, test_filter, onednn_set, vector_target):
     """Runs the tests on the pair, prints how they went, and says whether all passed."""
-    done = subprocess.run([program, f"--gtest_filter=-{_LEFT_OUT}"], env=environment(onednn_set, vector_target),
+    done = subprocess.run([program, f"--gtest_filter={test_filter}"], env=environment(onednn_set, vector_target),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     ran = re.search(r"^\[=+\] (\d+) tests .* ran\. \((\d+) ms total\)$", done.stdout, re.MULTILINE)
     as_wanted = re.search(rf"^oneDNN \S+ on {onednn_set}, Highway on {vector_target}$", done.stdout, re.MULTILINE)
@@ -66,10 +63,10 @@ def passes(program, onednn_set, vector_target):
 
 
 def main(arguments):
-    program, = arguments
+    program, test_filter = arguments
     onednn_sets, vector_targets = instruction_sets(program)
     print(f"this machine has oneDNN's {', '.join(onednn_sets)} and Highway's {', '.join(vector_targets)}", flush=True)
-    outcomes = [passes(program, *pair) for pair in pairs(onednn_sets, vector_targets)]
+    outcomes = [passes(program, test_filter, *pair) for pair in pairs(onednn_sets, vector_targets)]
     return 0 if all(outcomes) else 1
 
 
