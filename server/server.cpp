@@ -64,6 +64,13 @@ bool IsInUse(const std::string& path) {
   return connected;
 }
 
+void PrepareGrpc() {
+  // Never taken back: the library's end, which comes with its last server's, waits up to ten seconds for a thread of
+  // its own that sleeps in poll. The process may end with that thread.
+  grpc_init();
+  EnableHealthAndReflection();
+}
+
 void SetConnectionArguments(grpc::ServerBuilder& builder) {
   // Without this a second server would share the port in silence.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -103,8 +110,8 @@ absl::Status Server::Listen(const Config& config) {
   if (!metrics_endpoint.ok()) return metrics_endpoint.status();
   metrics_endpoint_ = *std::move(metrics_endpoint);
 
-  static std::once_flag enabled;
-  std::call_once(enabled, EnableHealthAndReflection);
+  static std::once_flag prepared;
+  std::call_once(prepared, PrepareGrpc);
   const bool is_unix = config.listen.starts_with(kUnixPrefix);
   const absl::Status in_use = absl::UnavailableError(
       absl::StrCat("cannot serve gRPC at ", config.listen, ": the address is in use, or not one of this machine's"));
