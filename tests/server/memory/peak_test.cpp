@@ -1,0 +1,162 @@
+// What a request makes the server take, seen from outside: gRPC's slices, one copy, packed keys and values, the output,
+// and 4 MiB. Tensors lie in large blocks and gRPC's slices in small ones, so each is held against its own bound: how
+// far gRPC reads ahead changes from run to run.
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+#include "core/engine.h"
+#include "tests/server/memory/hooked_server.h"
+#include "tests/server/running_server.h"
+#include "tests/server/scrape.h"
+#include "tests/support/attend_request.h"
+#include "tests/support/engine_call.h"
+#include "tests/support/seed.h"
+
+namespace attnd::test {
+namespace {
+
+constexpr std::int64_t kMebibyte = 1 << 20;
+constexpr std::int64_t kAllowedBytes = 4 * kMebibyte;
+constexpr int kWorkers = 2;
+
+// 64 MiB of query, key and value, nearly all of it keys and values.
+constexpr Sizes kManyKeys = {
+    .query_heads = 8, .key_value_heads = 8, .query_rows = 64, .keys = 16'352, .head_size = 64, .value_head_size = 64};
+// 64 MiB of which nearly all is query, and as much output.
+constexpr Sizes kManyQueries = {
+    .query_heads = 8, .key_value_heads = 8, .query_rows = 32'640, .keys = 64, .head_size = 64, .value_head_size = 64};
+
+// The description, and elements that are all 0: their numbers do not matter here.
+v1::AttendRequest RequestOf(const Sizes& sizes, core::ProblemDescription& description) {
+  const auto float32 = [](core::Shape shape) { return core::TensorDescription{core::ElementType::kFloat32, shape}; };
+  description.query = float32({sizes.batch, sizes.query_heads, sizes.query_rows, sizes.head_size});
+  description.key = float32({sizes.batch, sizes.key_value_heads, sizes.keys, sizes.head_size});
+  description.value = float32({sizes.batch, sizes.key_value_heads, sizes.keys, sizes.value_head_size});
+  description.query_size_bytes = *core::SizeBytes(description.query, "");
+  description.key_size_bytes = *core::SizeBytes(description.key, "");
+  description.value_size_bytes = *core::SizeBytes(description.value, "");
+  AttentionCase attention;
+  attention.description = description;
+  v1::AttendRequest request = ToRequest(attention);
+  request.set_query_data(std::string(static_cast<std::size_t>(description.query_size_bytes), '\0'));
+  request.set_key_data(std::string(static_cast<std::size_t>(description.key_size_bytes), '\0'));
+  request.set_value_data(std::string(static_cast<std::size_t>(description.value_size_bytes), '\0'));
+  return request;
+}
+
+class PeakTest : public ::testing::Test {
+ protected:
+  PeakTest() {
+    // Made once and kept: products, what gRPC and the allocator keep for a connection, and the like.
+    Call(kManyKeys);
+    Call(kManyQueries);
+  }
+
+  // Waits until no call holds anything any more.
+  Samples AtRest() {
+    const absl::Time deadline = absl::Now() + absl::Minutes(1);
+    while (true) {
+      Samples samples = ParseSamples(ScrapeMetrics(server_.metrics_address()));
+      const bool at_rest = samples.at("attnd_requests_in_flight") == 0 && samples.at("attnd_in_flight_bytes") == 0;
+      if (at_rest || absl::Now() > deadline) {
+        EXPECT_TRUE(at_rest);
+        return samples;
+      }
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+  }
+
+  v1::AttendResponse Call(const Sizes& sizes) {
+    core::ProblemDescription description;
+    return Attend(*stub_, RequestOf(sizes, description));
+  }
+
+  // The most that is held while the call goes on, beyond what is held before it.
+  struct Peak {
+    std::int64_t large_bytes = 0;
+    std::int64_t small_bytes = 0;
+    grpc::Status status;
+  };
+  Peak Measure(const v1::AttendRequest& request, grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) {
+    AtRest();
+    MallocCounters& allocations = server_.allocations();
+    const auto start = [](MallocCounter& counter) { return (counter.peak_bytes = counter.current_bytes.load()); };
+    const std::int64_t large_before = start(allocations.large);
+    const std::int64_t small_before = start(allocations.small);
+    Peak peak;
+    grpc::ClientContext context;
+    context.set_compression_algorithm(compression);
+    v1::AttendResponse response;
+    peak.status = stub_->Attend(&context, request, &response);
+    AtRest();
+    peak.large_bytes = allocations.large.peak_bytes - large_before;
+    peak.small_bytes = allocations.small.peak_bytes - small_before;
+    std::printf("peak: %.2f MiB in large blocks, %.2f MiB in small ones\n", InMebibytes(peak.large_bytes),
+                InMebibytes(peak.small_bytes));
+    return peak;
+  }
+
+  void ExpectNoMoreThanNeeded(const Sizes& sizes) {
+    core::ProblemDescription description;
+    const v1::AttendRequest request = RequestOf(sizes, description);
+    const absl::StatusOr<core::Problem> problem = core::CheckProblem(description, {});
+    ASSERT_TRUE(problem.ok()) << problem.status();
+    const std::int64_t copy_bytes =
+        description.query_size_bytes + description.key_size_bytes + description.value_size_bytes;
+    EXPECT_EQ(copy_bytes, 64 * kMebibyte);
+    const std::int64_t packed_bytes = core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem);
+    const std::int64_t output_bytes = problem->output_size_bytes;
+    const auto message_bytes = static_cast<std::int64_t>(request.ByteSizeLong());
+
+    const double copied_before = AtRest().at("attnd_copied_bytes_total");
+    const Peak peak = Measure(request);
+    std::printf("copy %.2f MiB, packed %.2f MiB, output %.2f MiB\n", InMebibytes(copy_bytes), InMebibytes(packed_bytes),
+                InMebibytes(output_bytes));
+    EXPECT_TRUE(peak.status.ok()) << peak.status.error_message();
+    EXPECT_LE(peak.large_bytes, copy_bytes + packed_bytes + output_bytes + kAllowedBytes);
+    EXPECT_GE(peak.large_bytes, copy_bytes);  // the hook sees them
+    EXPECT_LT(peak.small_bytes, 2 * message_bytes) << "gRPC's slices, or another copy of them";
+
+    const double copied = AtRest().at("attnd_copied_bytes_total") - copied_before;
+    EXPECT_GE(copied, static_cast<double>(copy_bytes));
+    EXPECT_LE(copied, static_cast<double>(message_bytes));
+  }
+
+  static double InMebibytes(std::int64_t bytes) { return static_cast<double>(bytes) / kMebibyte; }
+
+  HookedServer server_{
+      {absl::StrCat("--workers=", kWorkers), "--max-message-bytes=256MiB", "--max-in-flight-bytes=1GiB"}};
+  std::shared_ptr<grpc::Channel> channel_ = Connect(server_.grpc_address());
+  std::unique_ptr<v1::AttentionService::Stub> stub_ = v1::AttentionService::NewStub(channel_);
+};
+
+TEST_F(PeakTest, OfARequestWithManyKeys) { ExpectNoMoreThanNeeded(kManyKeys); }
+
+TEST_F(PeakTest, OfARequestWithMuchOutput) { ExpectNoMoreThanNeeded(kManyQueries); }
+
+// Refused before anything beyond the message is allocated.
+TEST_F(PeakTest, OfARequestThatContradictsItself) {
+  core::ProblemDescription description;
+  v1::AttendRequest request = RequestOf(kManyKeys, description);
+  request.mutable_problem()->mutable_query()->set_shape(2, 65);
+  const Peak peak = Measure(request);
+  EXPECT_EQ(peak.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(peak.large_bytes, 0);
+}
+
+// Refused before it is inflated: these 64 MiB are less than 1 MiB on the wire.
+TEST_F(PeakTest, OfACompressedRequest) {
+  core::ProblemDescription description;
+  const Peak peak = Measure(RequestOf(kManyKeys, description), GRPC_COMPRESS_GZIP);
+  EXPECT_EQ(peak.status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_LE(peak.large_bytes + peak.small_bytes, kAllowedBytes);
+}
+
+}  // namespace
+}  // namespace attnd::test
