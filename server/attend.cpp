@@ -11,8 +11,8 @@ double SecondsBetween(std::chrono::steady_clock::time_point begin, std::chrono::
   return std::chrono::duration<double>(end - begin).count();
 }
 
-absl::Status AllocateInto(AlignedBuffer& buffer, std::int64_t size_bytes) {
-  absl::StatusOr<AlignedBuffer> allocated = AlignedBuffer::Allocate(size_bytes);
+absl::Status AllocateInto(TensorMemory& buffer, std::int64_t size_bytes) {
+  absl::StatusOr<TensorMemory> allocated = TensorMemory::Allocate(size_bytes);
   if (!allocated.ok()) return allocated.status();
   buffer = *std::move(allocated);
   return absl::OkStatus();
@@ -100,7 +100,7 @@ absl::Status AttendCall::Reserve(const core::ProblemDescription& description) {
 
 absl::Status AttendCall::Allocate(const core::ProblemDescription& description) {
   const core::Problem& problem = answer_->problem;
-  const std::pair<AlignedBuffer*, std::int64_t> buffers[] = {
+  const std::pair<TensorMemory*, std::int64_t> buffers[] = {
       {&inputs_->query, description.query_size_bytes},        {&inputs_->key, description.key_size_bytes},
       {&inputs_->value, description.value_size_bytes},        {&inputs_->mask, description.mask_size_bytes.value_or(0)},
       {&answer_->output, problem.output_size_bytes},          {&answer_->weights, problem.weights_size_bytes},

@@ -24,8 +24,8 @@
 #include "core/engine.h"
 #include "core/problem.h"
 #include "server/admission.h"
-#include "server/aligned_buffer.h"
 #include "server/metrics.h"
+#include "server/tensor_memory.h"
 
 namespace attnd::server {
 
@@ -52,10 +52,10 @@ struct InputMemory {
 struct Answer {
   // Given back after the buffers, which is why it comes first.
   Reservation reservation;
-  AlignedBuffer output;
+  TensorMemory output;
   // Empty where not asked for.
-  AlignedBuffer weights;
-  AlignedBuffer log_sum_exp;
+  TensorMemory weights;
+  TensorMemory log_sum_exp;
 
   // The descriptions of the tensors above are in it.
   core::Problem problem;
@@ -102,10 +102,10 @@ class AttendCall {
   struct Inputs {
     // Given back after the buffers, which is why it comes first.
     Reservation reservation;
-    AlignedBuffer query;
-    AlignedBuffer key;
-    AlignedBuffer value;
-    AlignedBuffer mask;
+    TensorMemory query;
+    TensorMemory key;
+    TensorMemory value;
+    TensorMemory mask;
   };
 
   absl::Status Reserve(const core::ProblemDescription& description);

@@ -53,7 +53,7 @@ void AppendFieldStart(int field_number, std::int64_t size_bytes, std::string& by
 }
 
 // A slice of the buffer that keeps the whole answer alive.
-grpc::Slice Share(const AlignedBuffer& buffer, const std::shared_ptr<const Answer>& answer) {
+grpc::Slice Share(const TensorMemory& buffer, const std::shared_ptr<const Answer>& answer) {
   return {buffer.data(), static_cast<std::size_t>(buffer.size_bytes()),
           [](void* owner) { delete static_cast<std::shared_ptr<const Answer>*>(owner); },
           new std::shared_ptr<const Answer>(answer)};
@@ -64,7 +64,7 @@ grpc::Slice Share(const AlignedBuffer& buffer, const std::shared_ptr<const Answe
 grpc::ByteBuffer Encode(const std::shared_ptr<const Answer>& answer, double encode_seconds) {
   std::vector<grpc::Slice> slices;
   std::string small_fields = SerializeResult(*answer, encode_seconds);
-  const auto add_tensor = [&](int field_number, const AlignedBuffer& buffer) {
+  const auto add_tensor = [&](int field_number, const TensorMemory& buffer) {
     if (buffer.size_bytes() == 0) return;
     AppendFieldStart(field_number, buffer.size_bytes(), small_fields);
     slices.emplace_back(small_fields);

@@ -47,10 +47,10 @@ CORE_ROOMS = {
 KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "core/kernels/softmax.h",
                     "core/kernels/tile_products.h"}
 
-# All that the server sees of core.
+# All that the server sees of core; aligned_buffer, since tensors go from the one to the other in such memory.
 CORE_FRONT = {f"core/{name}.h"
               for name in ("engine", "cache", "problem", "tensor", "tensors", "mask", "limits", "observer", "machine",
-                           "report", "call_options")}
+                           "report", "call_options", "aligned_buffer")}
 
 # Folders that must not see each other: whose files, what they must not include.
 FORBIDDEN_INCLUDES = [

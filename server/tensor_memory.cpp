@@ -1,0 +1,18 @@
+#include "server/tensor_memory.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace attnd::server {
+
+absl::StatusOr<TensorMemory> TensorMemory::Allocate(std::int64_t size_bytes) {
+  TensorMemory memory;
+  if (size_bytes == 0) return memory;
+  memory.data_ = core::AllocateAligned(static_cast<std::size_t>(size_bytes));
+  if (memory.data_ == nullptr) {
+    return absl::ResourceExhaustedError(absl::StrCat("memory: ", size_bytes, " bytes for a tensor could not be had"));
+  }
+  memory.size_bytes_ = size_bytes;
+  return memory;
+}
+
+}  // namespace attnd::server

@@ -1,0 +1,30 @@
+// Memory that a call's tensors lie in.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/aligned_buffer.h"
+
+namespace attnd::server {
+
+// Owns bytes that begin where the core likes tensors to begin, and are not initialised. Moves, does not copy.
+class TensorMemory {
+ public:
+  // Without bytes.
+  TensorMemory() = default;
+
+  // RESOURCE_EXHAUSTED where the memory cannot be had. 0 bytes give empty memory, whose data() is null.
+  static absl::StatusOr<TensorMemory> Allocate(std::int64_t size_bytes);
+
+  std::byte* data() const { return data_.get(); }
+  std::int64_t size_bytes() const { return size_bytes_; }
+
+ private:
+  core::AlignedBuffer data_;
+  std::int64_t size_bytes_ = 0;
+};
+
+}  // namespace attnd::server

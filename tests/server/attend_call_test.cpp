@@ -1,0 +1,192 @@
+// The one way of a request, without an interface above it: what it takes, counts and gives back.
+#include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
+#include <gtest/gtest.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/attend.h"
+#include "tests/server/scrape.h"
+#include "tests/support/attention_case.h"
+#include "tests/support/engine_call.h"
+#include "tests/support/seed.h"
+#include "tests/support/small_float.h"
+
+namespace attnd::server {
+namespace {
+
+using AnswerOrStatus = absl::StatusOr<std::shared_ptr<const Answer>>;
+
+constexpr std::int64_t kLimitBytes = 1 << 20;
+constexpr std::int64_t kMessageBytes = 5000;
+
+test::AttentionCase Make() {
+  test::Random random = test::SeededRandom();
+  return test::MakeCase({.sizes = {.query_rows = 10, .keys = 20, .head_size = 16, .value_head_size = 16}}, random);
+}
+
+class AttendCallTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<AttendCall> NewCall(absl::Time deadline = absl::InfiniteFuture()) {
+    return std::make_unique<AttendCall>(context_, deadline);
+  }
+
+  // Where the call was started, what became of it.
+  AnswerOrStatus Start(AttendCall& call, const test::AttentionCase& attention) {
+    absl::Notification done;
+    AnswerOrStatus result;
+    const auto copy = [&](const InputMemory& memory) {
+      ++copies_;
+      const auto put = [](const std::vector<double>& numbers, std::byte* memory_of_tensor) {
+        const std::vector<std::uint8_t> bytes = test::Encode(core::ElementType::kFloat32, numbers);
+        std::memcpy(memory_of_tensor, bytes.data(), bytes.size());
+      };
+      put(attention.query, memory.query);
+      put(attention.key, memory.key);
+      put(attention.value, memory.value);
+    };
+    const absl::Status started = call.Start(attention.description, 100, copy, [&](AnswerOrStatus answer) {
+      result = std::move(answer);
+      done.Notify();
+    });
+    if (!started.ok()) return started;
+    done.WaitForNotification();
+    return result;
+  }
+
+  test::Samples Scrape() const {
+    return test::ParseSamples(prometheus::TextSerializer().Serialize(metrics_.registry()->Collect()));
+  }
+
+  Metrics metrics_{"", ""};
+  Admission admission_{kLimitBytes};
+  core::Engine engine_{{.worker_count = 1, .observer = &metrics_}};
+  const AttendContext context_{.engine = &engine_,
+                               .admission = &admission_,
+                               .metrics = &metrics_,
+                               .max_message_bytes = kLimitBytes,
+                               .max_in_flight_bytes = kLimitBytes};
+  int copies_ = 0;
+};
+
+TEST_F(AttendCallTest, HoldsTheMessageThenTheAnswerUntilThatIsSent) {
+  const test::AttentionCase attention = Make();
+  std::unique_ptr<AttendCall> call = NewCall();
+  ASSERT_TRUE(call->Receive(kMessageBytes).ok());
+  EXPECT_EQ(admission_.in_flight_bytes(), kMessageBytes);
+  ASSERT_TRUE(call->ReserveForParsing(300).ok());
+  EXPECT_EQ(admission_.in_flight_bytes(), kMessageBytes + 300);
+  EXPECT_EQ(Scrape().at("attnd_requests_in_flight"), 1);
+
+  AnswerOrStatus answer = Start(*call, attention);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(copies_, 1);
+  const core::Problem& problem = (*answer)->problem;
+  EXPECT_EQ(admission_.in_flight_bytes(),
+            problem.output_size_bytes + problem.weights_size_bytes + problem.log_sum_exp_size_bytes);
+  call->EndEncode(777);
+  call.reset();
+  EXPECT_EQ(Scrape().at("attnd_requests_in_flight"), 0);
+  EXPECT_GT(admission_.in_flight_bytes(), 0);
+  answer = absl::CancelledError("sent");
+  EXPECT_EQ(admission_.in_flight_bytes(), 0);
+
+  const test::Samples samples = Scrape();
+  EXPECT_EQ(samples.at("attnd_received_bytes_total"), kMessageBytes);
+  EXPECT_EQ(samples.at("attnd_sent_bytes_total"), 777);
+  EXPECT_EQ(samples.at("attnd_copied_bytes_total"), 100 + (10 * 16 + 20 * 16 + 20 * 16) * 4);
+}
+
+TEST_F(AttendCallTest, GivesTheCoresBitsInAlignedMemory) {
+  const test::AttentionCase attention = Make();
+  std::unique_ptr<AttendCall> call = NewCall();
+  ASSERT_TRUE(call->Receive(kMessageBytes).ok());
+  const AnswerOrStatus answer = Start(*call, attention);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  std::vector<std::uint8_t> bytes;
+  for (const TensorMemory* buffer : {&(*answer)->output, &(*answer)->weights, &(*answer)->log_sum_exp}) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer->data()) % 64, 0u);
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(buffer->data());
+    bytes.insert(bytes.end(), begin, begin + buffer->size_bytes());
+  }
+  EXPECT_EQ(bytes, test::AttendForBytes(test::SharedEngine(), attention));
+}
+
+TEST_F(AttendCallTest, IsRefusedWhereItsMessageIsOneTooMany) {
+  const Reservation held = *admission_.Reserve(kLimitBytes - kMessageBytes + 1);
+  std::unique_ptr<AttendCall> call = NewCall();
+  EXPECT_EQ(call->Receive(kMessageBytes).code(), absl::StatusCode::kResourceExhausted);
+  call.reset();
+  EXPECT_EQ(admission_.in_flight_bytes(), held.bytes());
+}
+
+// Whether it fits is known before anything is allocated; of what does not, nothing stays reserved.
+TEST_F(AttendCallTest, IsRefusedWhereItsAnswerIsOneTooMany) {
+  const test::AttentionCase attention = Make();
+  std::optional<Reservation> held;
+  std::unique_ptr<AttendCall> call = NewCall();
+  ASSERT_TRUE(call->Receive(kMessageBytes).ok());
+  held = *admission_.Reserve(kLimitBytes - kMessageBytes - (10 * 16 + 20 * 16 + 20 * 16) * 4);
+  const AnswerOrStatus refused = Start(*call, attention);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(std::string(refused.status().message()).ends_with("; retry later")) << refused.status();
+  EXPECT_EQ(copies_, 0);
+  call.reset();
+  EXPECT_EQ(admission_.in_flight_bytes(), held->bytes());
+}
+
+TEST_F(AttendCallTest, IsNotCheckedOrCopiedAfterItsDeadline) {
+  std::unique_ptr<AttendCall> call = NewCall(absl::Now() - absl::Seconds(1));
+  ASSERT_TRUE(call->Receive(kMessageBytes).ok());
+  const AnswerOrStatus answer = Start(*call, Make());
+  EXPECT_EQ(answer.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(answer.status().message(), "deadline: passed before the request was decoded");
+  EXPECT_EQ(copies_, 0);
+}
+
+TEST_F(AttendCallTest, IsNotCopiedWhereItsCallerWentAway) {
+  std::unique_ptr<AttendCall> call = NewCall();
+  ASSERT_TRUE(call->Receive(kMessageBytes).ok());
+  call->Cancel();
+  EXPECT_EQ(Start(*call, Make()).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(copies_, 0);
+}
+
+TEST_F(AttendCallTest, RefusesWhatTheCoreRefusesWithItsText) {
+  test::AttentionCase attention = Make();
+  attention.description.query_size_bytes += 1;
+  std::unique_ptr<AttendCall> call = NewCall();
+  ASSERT_TRUE(call->Receive(kMessageBytes).ok());
+  const AnswerOrStatus answer = Start(*call, attention);
+  EXPECT_EQ(answer.status(), core::CheckProblem(attention.description, {}).status());
+  EXPECT_EQ(copies_, 0);
+}
+
+// A deadline that passes in the core is told as one, whoever noticed first.
+TEST_F(AttendCallTest, TellsADeadlineFromACancellation) {
+  const test::AttentionCase attention = Make();
+  std::unique_ptr<AttendCall> call = NewCall(absl::Now() + absl::Milliseconds(50));
+  ASSERT_TRUE(call->Receive(kMessageBytes).ok());
+  absl::Notification done;
+  AnswerOrStatus result;
+  const auto copy = [&](const InputMemory&) {
+    absl::SleepFor(absl::Milliseconds(60));
+    call->Cancel();
+  };
+  const absl::Status started = call->Start(attention.description, 0, copy, [&](AnswerOrStatus answer) {
+    result = std::move(answer);
+    done.Notify();
+  });
+  ASSERT_TRUE(started.ok()) << started;
+  done.WaitForNotification();
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+}  // namespace
+}  // namespace attnd::server
