@@ -44,7 +44,7 @@ void AttendReactor::OnFirstRead(bool ok) {
   }
   // Nothing arrived, or not the whole of it: a cut, reset or refused upload, whose status gRPC has already chosen.
   OnAnswer(call_->IsCancelled() ? absl::CancelledError("the request did not arrive whole")
-                                : NotOneMessage("no request message"));
+                                : NotOneMessage("no whole request message"));
 }
 
 void AttendReactor::OnSecondRead(bool ok) {
