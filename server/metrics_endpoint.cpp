@@ -48,7 +48,7 @@ void Knock(const std::string& address) {
   if (getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found) != 0) return;
   const int socket_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (socket_fd >= 0) {
-    static_cast<void>(connect(socket_fd, found->ai_addr, found->ai_addrlen));
+    [[maybe_unused]] const int refused = connect(socket_fd, found->ai_addr, found->ai_addrlen);
     close(socket_fd);
   }
   freeaddrinfo(found);

@@ -17,7 +17,7 @@ namespace {
 // Seconds of work for one worker in 512 pieces, and a message of some MiB.
 constexpr Sizes kLong = {
     .query_heads = 8, .query_rows = 4096, .keys = 16'384, .head_size = 128, .value_head_size = 128};
-constexpr double kTiles = 8.0 * (4096 / 64) * (16'384 / 256);
+constexpr std::int64_t kTiles = 8 * (4096 / 64) * (16'384 / 256);
 constexpr char kComputedTiles[] = "attnd_tiles_total{state=\"computed\"}";
 
 v1::AttendRequest LongRequest() {
@@ -42,7 +42,7 @@ class GivenUpTest : public ::testing::Test {
   void ExpectDropped() {
     const Samples rest = server_.ScrapeAtRest();
     EXPECT_EQ(GivenUp(rest), 1);
-    EXPECT_LT(rest.at(kComputedTiles), kTiles);
+    EXPECT_LT(rest.at(kComputedTiles), double{kTiles});
     EXPECT_EQ(rest.at("attnd_phase_duration_seconds_count{phase=\"compute\"}"), 0);
     EXPECT_EQ(rest.at("attnd_sent_bytes_total"), 0);
     // And the workers are free for others.
@@ -83,7 +83,7 @@ TEST_F(GivenUpTest, OthersGoOnBesideIt) {
   server_.ScrapeUntil([](const Samples& samples) { return samples.at(kComputedTiles) > 0; });
   // A small request does not wait for the end of the long one.
   Attend(server_.stub(), ToRequest(CaseWithEverything()));
-  EXPECT_LT(server_.Scrape().at(kComputedTiles), kTiles);
+  EXPECT_LT(server_.Scrape().at(kComputedTiles), double{kTiles});
   context.TryCancel();
   call.join();
 }
