@@ -8,10 +8,15 @@
 #include <google/protobuf/wrappers.pb.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <chrono>
+#include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "server/process_metrics.h"
 #include "tests/server/running_server.h"
 
 namespace attnd::test {
@@ -39,13 +44,14 @@ Request For(const std::string& service) {
 }
 
 // The status, or the negative number of the call's code.
-int Check(RunningServer& server, const std::string& service) {
-  const RawAnswer answer = CallRaw(server.channel(), "/grpc.health.v1.Health/Check", For(service).SerializeAsString());
+int CheckOver(const std::shared_ptr<grpc::Channel>& channel, const std::string& service) {
+  const RawAnswer answer = CallRaw(channel, "/grpc.health.v1.Health/Check", For(service).SerializeAsString());
   if (!answer.status.ok()) return -static_cast<int>(answer.status.error_code());
   Response response;
   EXPECT_TRUE(response.ParseFromString(answer.message));
   return response.value();
 }
+int Check(RunningServer& server, const std::string& service) { return CheckOver(server.channel(), service); }
 
 // Collects what a Watch says until the call ends.
 class Watcher final : public grpc::ClientBidiReactor<Request, Response> {
@@ -142,6 +148,42 @@ TEST(Health, IsNotChangedBackByEnoughFileDescriptorsWhileDraining) {
   server.server().Drain();
   server.server().CheckFileDescriptors();
   EXPECT_EQ(Check(server, ""), kNotServing);
+}
+
+// Sets how many files this process may have open, and takes it back.
+class FileLimit {
+ public:
+  FileLimit() { getrlimit(RLIMIT_NOFILE, &original_); }
+  ~FileLimit() { setrlimit(RLIMIT_NOFILE, &original_); }
+  FileLimit(const FileLimit&) = delete;
+  FileLimit& operator=(const FileLimit&) = delete;
+
+  // So that what is open is this share of it.
+  void SetFor(double share) const {
+    const rlimit limit = {.rlim_cur = static_cast<rlim_t>(std::lround(server::OpenFileDescriptors() / share)),
+                          .rlim_max = original_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+
+ private:
+  rlimit original_ = {};
+};
+
+TEST(Health, SaysNotServingWhileFileDescriptorsRunOut) {
+  RunningServer server;
+  std::vector<std::shared_ptr<grpc::Channel>> connections;
+  for (int i = 0; i < 30; ++i) {
+    connections.push_back(Connect(server.address()));
+    ASSERT_TRUE(connections.back()->WaitForConnected(std::chrono::system_clock::now() + std::chrono::minutes(1)));
+  }
+  const FileLimit limit;
+  const std::vector<std::pair<double, int>> steps = {
+      {0.7, kServing}, {0.85, kServing}, {0.95, kNotServing}, {0.85, kNotServing}, {0.7, kServing}};
+  for (const auto& [share, expected] : steps) {
+    limit.SetFor(share);
+    server.server().CheckFileDescriptors();
+    EXPECT_EQ(CheckOver(connections[0], ""), expected) << share;
+  }
 }
 
 // ServerReflectionResponse.list_services_response.service.name, by the fields' numbers.
