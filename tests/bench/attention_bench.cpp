@@ -125,7 +125,7 @@ void RegisterAll() {
   for (const Row& row : rows) {
     for (const ElementType type : {ElementType::kFloat32, ElementType::kBfloat16, ElementType::kFloat16}) {
       const std::string name = std::string(row.name) + " " + std::string(core::ElementTypeName(type));
-      benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { Attention(state, row, type); })
+      benchmark::RegisterBenchmark(name, [=](benchmark::State& state) { Attention(state, row, type); })
           ->UseManualTime()
           ->Unit(benchmark::kMillisecond);
     }

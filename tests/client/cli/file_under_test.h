@@ -12,10 +12,11 @@
 namespace attnd::cli {
 
 class FolderTest : public testing::Test {
- protected:
+ public:
   FolderTest();
   ~FolderTest() override;
 
+ protected:
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
   // The file's path.
   std::string Write(const std::string& name, std::string_view content) const;
