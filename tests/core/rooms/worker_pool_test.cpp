@@ -65,14 +65,9 @@ TEST(WorkerPoolTest, ServesAllWorkInTurn) {
   absl::Notification added;
   absl::Notification finished;
   WorkerPool pool(1);
-  // The first task holds the only worker until both works are there.
-  pool.Add(std::make_unique<CountedWork>(
-      6,
-      [&](int task) {
-        if (task == 0) added.WaitForNotification();
-        order += 'L';
-      },
-      [&] { finished.Notify(); }));
+  // Holds the only worker until both works are there.
+  pool.Add(std::make_unique<CountedWork>(1, [&](int) { added.WaitForNotification(); }, [] {}));
+  pool.Add(std::make_unique<CountedWork>(6, [&](int) { order += 'L'; }, [&] { finished.Notify(); }));
   pool.Add(std::make_unique<CountedWork>(2, [&](int) { order += 's'; }, [&] { order += '.'; }));
   added.Notify();
   finished.WaitForNotification();
