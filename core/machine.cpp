@@ -1,6 +1,5 @@
 #include "core/machine.h"
 
-#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
@@ -14,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/control_groups.h"
 #include "core/kernels/softmax.h"
 
 namespace attnd::core {
@@ -37,27 +37,10 @@ std::optional<double> ParseQuota(const std::string& text) {
   return quota / period;
 }
 
-// The files of one version of control groups: where its tree is mounted, and a group's quota within a folder.
-struct Hierarchy {
-  std::string mount;
-  bool unified = false;
-
-  std::optional<double> QuotaIn(const std::string& folder) const {
-    if (unified) return ParseQuota(ReadFile(absl::StrCat(folder, "/cpu.max")));
-    return ParseQuota(absl::StrCat(ReadFile(absl::StrCat(folder, "/cpu.cfs_quota_us")), " ",
-                                   ReadFile(absl::StrCat(folder, "/cpu.cfs_period_us"))));
-  }
-};
-
-// The smallest quota from a group up to the root of its tree: each bounds all below it.
-std::optional<double> SmallestQuota(const Hierarchy& hierarchy, std::string group) {
-  std::optional<double> smallest;
-  while (true) {
-    const std::optional<double> quota = hierarchy.QuotaIn(hierarchy.mount + group);
-    if (quota.has_value()) smallest = std::min(smallest.value_or(*quota), *quota);
-    if (group.empty()) return smallest;
-    group.resize(group.find_last_of('/'));
-  }
+std::optional<double> QuotaIn(const ControlGroupFolder& folder) {
+  if (folder.is_unified) return ParseQuota(ReadFile(absl::StrCat(folder.path, "/cpu.max")));
+  return ParseQuota(absl::StrCat(ReadFile(absl::StrCat(folder.path, "/cpu.cfs_quota_us")), " ",
+                                 ReadFile(absl::StrCat(folder.path, "/cpu.cfs_period_us"))));
 }
 
 std::optional<int> AffinityCpus() {
@@ -68,17 +51,10 @@ std::optional<int> AffinityCpus() {
 
 }  // namespace
 
-// Each line of /proc/self/cgroup is "ID:CONTROLLERS:/GROUP"; version 2 has ID 0 and no controllers.
 std::optional<int> QuotaCpus(const std::string& root) {
   std::optional<double> smallest;
-  for (absl::string_view line : absl::StrSplit(ReadFile(root + "/proc/self/cgroup"), '\n', absl::SkipEmpty())) {
-    const std::vector<std::string> parts = absl::StrSplit(line, absl::MaxSplits(':', 2));
-    if (parts.size() != 3 || !absl::StartsWith(parts[2], "/")) continue;
-    const std::vector<std::string> controllers = absl::StrSplit(parts[1], ',');
-    const bool unified = parts[1].empty();
-    if (!unified && std::find(controllers.begin(), controllers.end(), "cpu") == controllers.end()) continue;
-    const Hierarchy hierarchy{.mount = absl::StrCat(root, "/sys/fs/cgroup", unified ? "" : "/cpu"), .unified = unified};
-    const std::optional<double> quota = SmallestQuota(hierarchy, parts[2] == "/" ? "" : parts[2]);
+  for (const ControlGroupFolder& folder : ControlGroupFolders(root, "cpu")) {
+    const std::optional<double> quota = QuotaIn(folder);
     if (quota.has_value()) smallest = std::min(smallest.value_or(*quota), *quota);
   }
   if (!smallest.has_value()) return std::nullopt;

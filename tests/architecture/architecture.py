@@ -22,7 +22,8 @@ CORE_ROOMS = {
     "tensor": set(),
     "limits": set(),
     "observer": set(),
-    "machine": {"kernels"},
+    "control_groups": set(),
+    "machine": {"control_groups", "kernels"},
     "aligned_buffer": set(),
     "mask": {"tensor"},
     "problem": _VALUES,
@@ -47,10 +48,11 @@ CORE_ROOMS = {
 KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "core/kernels/softmax.h",
                     "core/kernels/tile_products.h"}
 
-# All that the server sees of core; aligned_buffer, since tensors go from the one to the other in such memory.
+# All that the server sees of core; aligned_buffer, since tensors go from the one to the other in such memory, and control_groups,
+# since the same groups bound CPUs and memory.
 CORE_FRONT = {f"core/{name}.h"
               for name in ("engine", "cache", "problem", "tensor", "tensors", "mask", "limits", "observer", "machine",
-                           "report", "call_options", "aligned_buffer")}
+                           "report", "call_options", "aligned_buffer", "control_groups")}
 
 # Folders that must not see each other: whose files, what they must not include.
 FORBIDDEN_INCLUDES = [
