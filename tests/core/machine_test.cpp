@@ -3,82 +3,67 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
+
+#include "tests/support/temporary_folder.h"
 
 namespace attnd::core {
 namespace {
 
-// A folder that stands for the root of the file system.
+// Its folder stands for the root of the file system.
 class QuotaTest : public ::testing::Test {
- public:
-  QuotaTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "attnd-quota-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    root_ = pattern;
-  }
-  ~QuotaTest() override { std::filesystem::remove_all(root_); }
-
  protected:
-  void Write(const std::string& path, const std::string& text) const {
-    const std::filesystem::path file = root_ + path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-  }
-
-  std::string root_;
+  const test::TemporaryFolder folder_;
+  const std::string root_ = folder_.path();
 };
 
 TEST_F(QuotaTest, IsNoneWithoutControlGroups) { EXPECT_EQ(QuotaCpus(root_), std::nullopt); }
 
 TEST_F(QuotaTest, OfVersion2IsRoundedUp) {
-  Write("/proc/self/cgroup", "0::/pod/container\n");
-  Write("/sys/fs/cgroup/pod/container/cpu.max", "250000 100000\n");
+  folder_.Write("proc/self/cgroup", "0::/pod/container\n");
+  folder_.Write("sys/fs/cgroup/pod/container/cpu.max", "250000 100000\n");
   EXPECT_EQ(QuotaCpus(root_), 3);
 }
 
 TEST_F(QuotaTest, OfVersion2MayBeNone) {
-  Write("/proc/self/cgroup", "0::/pod\n");
-  Write("/sys/fs/cgroup/pod/cpu.max", "max 100000\n");
+  folder_.Write("proc/self/cgroup", "0::/pod\n");
+  folder_.Write("sys/fs/cgroup/pod/cpu.max", "max 100000\n");
   EXPECT_EQ(QuotaCpus(root_), std::nullopt);
 }
 
 TEST_F(QuotaTest, OfAnOuterGroupBoundsTheInner) {
-  Write("/proc/self/cgroup", "0::/pod/container\n");
-  Write("/sys/fs/cgroup/pod/container/cpu.max", "max 100000\n");
-  Write("/sys/fs/cgroup/pod/cpu.max", "50000 100000\n");
+  folder_.Write("proc/self/cgroup", "0::/pod/container\n");
+  folder_.Write("sys/fs/cgroup/pod/container/cpu.max", "max 100000\n");
+  folder_.Write("sys/fs/cgroup/pod/cpu.max", "50000 100000\n");
   EXPECT_EQ(QuotaCpus(root_), 1);
 }
 
 TEST_F(QuotaTest, OfANamespacesRootGroup) {
-  Write("/proc/self/cgroup", "0::/\n");
-  Write("/sys/fs/cgroup/cpu.max", "400000 100000\n");
+  folder_.Write("proc/self/cgroup", "0::/\n");
+  folder_.Write("sys/fs/cgroup/cpu.max", "400000 100000\n");
   EXPECT_EQ(QuotaCpus(root_), 4);
 }
 
 TEST_F(QuotaTest, OfVersion1) {
-  Write("/proc/self/cgroup", "5:memory:/job\n4:cpu,cpuacct:/job\n1:name=systemd:/job\n");
-  Write("/sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "150000\n");
-  Write("/sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
+  folder_.Write("proc/self/cgroup", "5:memory:/job\n4:cpu,cpuacct:/job\n1:name=systemd:/job\n");
+  folder_.Write("sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "150000\n");
+  folder_.Write("sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
   EXPECT_EQ(QuotaCpus(root_), 2);
 }
 
 TEST_F(QuotaTest, OfVersion1BelowZeroIsNone) {
-  Write("/proc/self/cgroup", "4:cpu,cpuacct:/job\n");
-  Write("/sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "-1\n");
-  Write("/sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
+  folder_.Write("proc/self/cgroup", "4:cpu,cpuacct:/job\n");
+  folder_.Write("sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "-1\n");
+  folder_.Write("sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
   EXPECT_EQ(QuotaCpus(root_), std::nullopt);
 }
 
 TEST_F(QuotaTest, ThatCannotBeReadIsNone) {
   for (const char* text : {"", "100000", "abc 100000", "100000 0", "-5 100000", "1 2 3"}) {
-    Write("/proc/self/cgroup", "0::/\ngarbage\n7\n");
-    Write("/sys/fs/cgroup/cpu.max", text);
+    folder_.Write("proc/self/cgroup", "0::/\ngarbage\n7\n");
+    folder_.Write("sys/fs/cgroup/cpu.max", text);
     EXPECT_EQ(QuotaCpus(root_), std::nullopt) << text;
   }
 }

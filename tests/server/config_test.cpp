@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "server/version.h"
-#include "tests/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace attnd::server {
 namespace {

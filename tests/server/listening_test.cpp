@@ -8,7 +8,7 @@
 #include <string>
 
 #include "tests/server/running_server.h"
-#include "tests/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/attend_request.h"
 
 namespace attnd::test {

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "tests/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace attnd::server {
 namespace {

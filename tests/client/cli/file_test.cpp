@@ -42,7 +42,7 @@ TEST_F(FileTest, SaysWhichFileIsMissing) {
 }
 
 TEST_F(FileTest, AFolderIsNone) {
-  const absl::Status status = MappedFile::Open(folder().string()).status();
+  const absl::Status status = MappedFile::Open(folder()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("not a regular file"));
 }

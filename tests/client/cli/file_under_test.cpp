@@ -1,24 +1,10 @@
 #include "tests/client/cli/file_under_test.h"
 
-#include <stdlib.h>
-
 #include <cstdint>
 #include <fstream>
 #include <iterator>
 
 namespace attnd::cli {
-
-FolderTest::FolderTest() {
-  std::string name = (std::filesystem::temp_directory_path() / "attnctl-test-XXXXXX").string();
-  folder_ = mkdtemp(name.data());
-}
-
-FolderTest::~FolderTest() { std::filesystem::remove_all(folder_); }
-
-std::string FolderTest::Write(const std::string& name, std::string_view content) const {
-  std::ofstream(Path(name), std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
-  return Path(name);
-}
 
 std::string FolderTest::Read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -4,28 +4,27 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "tests/support/temporary_folder.h"
+
 namespace attnd::cli {
 
 class FolderTest : public testing::Test {
- public:
-  FolderTest();
-  ~FolderTest() override;
-
  protected:
-  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string Path(const std::string& name) const { return folder_.path(name); }
   // The file's path.
-  std::string Write(const std::string& name, std::string_view content) const;
+  std::string Write(const std::string& name, std::string_view content) const {
+    return folder_.Write(name, std::string(content));
+  }
   static std::string Read(const std::string& path);
 
-  const std::filesystem::path& folder() const { return folder_; }
+  std::string folder() const { return folder_.path(); }
 
  private:
-  std::filesystem::path folder_;
+  const test::TemporaryFolder folder_;
 };
 
 inline std::span<const std::byte> BytesOf(std::string_view text) { return std::as_bytes(std::span(text)); }

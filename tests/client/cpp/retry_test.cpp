@@ -4,16 +4,15 @@
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <atomic>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "client/cpp/client.h"
 #include "tests/client/cpp/fake_server.h"
+#include "tests/support/temporary_folder.h"
 
 namespace attnd {
 namespace {
@@ -81,18 +80,12 @@ TEST(Retry, ResourceExhaustedIsNotTriedAgain) {
 }
 
 class RestartTest : public testing::Test {
- public:
+ protected:
   // A name that is nobody else's, and can be listened at again.
-  RestartTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "attnd-retry-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-  }
-  ~RestartTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string address() const { return "unix:" + (folder_ / "socket").string(); }
+  std::string address() const { return "unix:" + folder_.path("socket"); }
 
  private:
-  std::filesystem::path folder_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_F(RestartTest, AServerThatComesBackIsFoundAgain) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tests/server/memory/malloc_counters.h"
-#include "tests/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace attnd::test {
 
