@@ -6,6 +6,7 @@
 
 #include "core/kernels/kernel_list.h"
 #include "core/kernels/lru_cache.h"
+#include "core/kernels/thread_scratchpad.h"
 #include "core/kernels/transposing_packer.h"
 
 namespace attnd::core::kernels {
@@ -39,13 +40,6 @@ DataType ToOnednn(ElementType type) {
   }
   assert(false);
   return DataType::undef;
-}
-
-// Where a micro-kernel of this thread keeps intermediate results; grows to the largest that was asked for, some KiB.
-void* ThreadScratchpad(std::size_t size_bytes) {
-  thread_local std::vector<std::byte> scratchpad;
-  if (scratchpad.size() < size_bytes) scratchpad.resize(size_bytes);
-  return scratchpad.data();
 }
 
 class BrgemmProduct final : public Product {

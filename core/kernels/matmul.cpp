@@ -10,6 +10,7 @@
 
 #include "core/kernels/kernel_list.h"
 #include "core/kernels/lru_cache.h"
+#include "core/kernels/thread_scratchpad.h"
 #include "core/kernels/transposing_packer.h"
 
 namespace attnd::core::kernels {
@@ -39,13 +40,6 @@ void HoldToOneThread() {
 dnnl::stream& ThreadStream() {
   thread_local dnnl::stream stream(CpuEngine());
   return stream;
-}
-
-// Grows to the largest that was asked for.
-void* ThreadScratchpad(std::size_t size_bytes) {
-  thread_local std::vector<std::byte> scratchpad;
-  if (scratchpad.size() < size_bytes) scratchpad.resize(size_bytes);
-  return scratchpad.data();
 }
 
 dnnl::matmul::primitive_desc Describe(const ProductShape& s) {
