@@ -287,8 +287,7 @@ void Execution::FinishRow(const QueryTile& tile, std::int64_t query_row, const P
   const float* sums = scratch.sums() + static_cast<std::int64_t>(row) * plan_.padded_value_head_size;
   const float maximum = scratch.maximum[row];
   const float sum = scratch.sum[row];
-  kernels::DivideRow(sums, problem_.value_head_size, sum * scratch.weights_factor, ElementType::kFloat32,
-                     scratch.output_row());
+  kernels::DivideRow(sums, problem_.value_head_size, sum * scratch.weights_factor, scratch.output_row());
   AddNonFiniteValues(tile, query_row, packed, scratch.output_row());
   kernels::FromFloat32(scratch.output_row(), problem_.value_head_size, problem_.element_type,
                        OutputRow(tile, query_row));

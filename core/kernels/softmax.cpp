@@ -174,19 +174,25 @@ void UpdateTile(const SoftmaxTile& tile) {
   }
 }
 
-void UpdateSoftmaxImpl(const SoftmaxTile& tile) {
-  switch (tile.weights_type) {
+// use(element) with an element of the type, whose value does not matter.
+template <typename Use>
+void WithElementOf(ElementType type, Use use) {
+  switch (type) {
     case ElementType::kFloat32:
-      return UpdateTile<float>(tile);
+      return use(float());
     case ElementType::kBfloat16:
-      return UpdateTile<hwy::bfloat16_t>(tile);
+      return use(hwy::bfloat16_t());
     case ElementType::kFloat16:
-      return UpdateTile<hwy::float16_t>(tile);
+      return use(hwy::float16_t());
     case ElementType::kInt32:
     case ElementType::kBool:
       break;
   }
   assert(false);
+}
+
+void UpdateSoftmaxImpl(const SoftmaxTile& tile) {
+  WithElementOf(tile.weights_type, [&](auto element) HWY_ATTR { UpdateTile<decltype(element)>(tile); });
 }
 
 void ScaleRowsImpl(float* matrix, std::int64_t rows, std::int64_t columns, const float* factor) {
@@ -224,44 +230,30 @@ struct DivideBy {
   HWY_INLINE Vec operator()(F32 d, Vec v) const { return hn::Div(v, hn::Set(d, divisor)); }
 };
 
-template <typename Change>
-void StoreAs(const float* from, std::int64_t count, ElementType type, void* to, Change change) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return ForEach(from, count, static_cast<float*>(to), change);
-    case ElementType::kBfloat16:
-      return ForEach(from, count, static_cast<hwy::bfloat16_t*>(to), change);
-    case ElementType::kFloat16:
-      return ForEach(from, count, static_cast<hwy::float16_t*>(to), change);
-    case ElementType::kInt32:
-    case ElementType::kBool:
-      break;
-  }
-  assert(false);
+struct MultiplyBy {
+  float factor;
+  HWY_INLINE Vec operator()(F32 d, Vec v) const { return hn::Mul(v, hn::Set(d, factor)); }
+};
+
+void DivideRowImpl(const float* from, std::int64_t columns, float divisor, float* to) {
+  ForEach(from, columns, to, DivideBy{divisor});
 }
 
-void DivideRowImpl(const float* from, std::int64_t columns, float divisor, ElementType type, void* to) {
-  StoreAs(from, columns, type, to, DivideBy{divisor});
-}
-
-void FromFloat32Impl(const float* from, std::int64_t count, ElementType type, void* to) {
-  StoreAs(from, count, type, to, Same{});
+void ScaleImpl(ElementType type, void* values, std::int64_t count, float factor) {
+  WithElementOf(type, [&](auto element) HWY_ATTR {
+    auto* typed = static_cast<decltype(element)*>(values);
+    ForEach(typed, count, typed, MultiplyBy{factor});
+  });
 }
 
 void ToFloat32Impl(ElementType type, const void* from, std::int64_t count, float* to) {
-  switch (type) {
-    case ElementType::kFloat32:
-      std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
-      return;
-    case ElementType::kBfloat16:
-      return ForEach(static_cast<const hwy::bfloat16_t*>(from), count, to, Same{});
-    case ElementType::kFloat16:
-      return ForEach(static_cast<const hwy::float16_t*>(from), count, to, Same{});
-    case ElementType::kInt32:
-    case ElementType::kBool:
-      break;
-  }
-  assert(false);
+  WithElementOf(
+      type, [&](auto element) HWY_ATTR { ForEach(static_cast<const decltype(element)*>(from), count, to, Same{}); });
+}
+
+void FromFloat32Impl(const float* from, std::int64_t count, ElementType type, void* to) {
+  WithElementOf(type,
+                [&](auto element) HWY_ATTR { ForEach(from, count, static_cast<decltype(element)*>(to), Same{}); });
 }
 
 template <typename Visible>
@@ -329,28 +321,6 @@ ValueKinds ReplaceNonFiniteImpl(ElementType type, void* values, std::int64_t cou
   return {};
 }
 
-struct MultiplyBy {
-  float factor;
-  HWY_INLINE Vec operator()(F32 d, Vec v) const { return hn::Mul(v, hn::Set(d, factor)); }
-};
-
-void ScaleImpl(ElementType type, void* values, std::int64_t count, float factor) {
-  switch (type) {
-    case ElementType::kFloat32:
-      return ForEach(static_cast<const float*>(values), count, static_cast<float*>(values), MultiplyBy{factor});
-    case ElementType::kBfloat16:
-      return ForEach(static_cast<const hwy::bfloat16_t*>(values), count, static_cast<hwy::bfloat16_t*>(values),
-                     MultiplyBy{factor});
-    case ElementType::kFloat16:
-      return ForEach(static_cast<const hwy::float16_t*>(values), count, static_cast<hwy::float16_t*>(values),
-                     MultiplyBy{factor});
-    case ElementType::kInt32:
-    case ElementType::kBool:
-      break;
-  }
-  assert(false);
-}
-
 const char* VectorInstructionSetNameImpl() { return hwy::TargetName(HWY_TARGET); }
 
 }  // namespace
@@ -377,8 +347,8 @@ void ScaleRows(float* matrix, std::int64_t rows, std::int64_t columns, const flo
   HWY_DYNAMIC_DISPATCH(ScaleRowsImpl)(matrix, rows, columns, factor);
 }
 
-void DivideRow(const float* from, std::int64_t columns, float divisor, ElementType type, void* to) {
-  HWY_DYNAMIC_DISPATCH(DivideRowImpl)(from, columns, divisor, type, to);
+void DivideRow(const float* from, std::int64_t columns, float divisor, float* to) {
+  HWY_DYNAMIC_DISPATCH(DivideRowImpl)(from, columns, divisor, to);
 }
 
 void ScoresToWeights(float* row, std::int64_t columns, ColumnInterval visible, const std::uint8_t* mask,

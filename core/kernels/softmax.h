@@ -48,8 +48,8 @@ void UpdateSoftmax(const SoftmaxTile& tile);
 // row[c] *= factor[r] for a dense rows × columns matrix; columns is a multiple of 16.
 void ScaleRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* factor);
 
-// to[c] = from[c] / divisor, converted to `type`.
-void DivideRow(const float* from, std::int64_t columns, float divisor, ElementType type, void* to);
+// to[c] = from[c] / divisor.
+void DivideRow(const float* from, std::int64_t columns, float divisor, float* to);
 
 // Turns a row of scores into its weights in place: 2^(score·scale_log2e − maximum) / sum where visible, 0 elsewhere.
 void ScoresToWeights(float* row, std::int64_t columns, ColumnInterval visible, const std::uint8_t* mask,
