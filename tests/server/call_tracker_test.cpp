@@ -1,9 +1,7 @@
 // Calls as the tracker sees them: counted once, and ended where they would hold up a shutdown.
 #include "server/call_tracker.h"
 
-#include <absl/synchronization/notification.h>
 #include <google/protobuf/empty.pb.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -12,51 +10,30 @@
 #include <vector>
 
 #include "tests/server/running_server.h"
+#include "tests/server/stepwise_call.h"
 #include "tests/support/attend_request.h"
 
 namespace attnd::test {
 namespace {
 
 // A call whose client does not end it.
-class OpenCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+class OpenCall final : public StepwiseCall {
  public:
   // Sends one message where there is one.
   OpenCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string* message)
-      : stub_(channel) {
-    stub_.PrepareBidiStreamingCall(&context_, method, {}, this);
-    if (message != nullptr) {
-      request_ = ToByteBuffer(*message);
-      StartWrite(&request_);
-    }
+      : StepwiseCall(channel, method, message == nullptr ? "" : *message) {
+    if (message != nullptr) StartWrite(&request_);
     StartRead(&response_);
     StartCall();
   }
   ~OpenCall() override {
     context_.TryCancel();
-    done_.WaitForNotification();
+    AwaitEnd();
   }
-
-  grpc::Status AwaitEnd() {
-    done_.WaitForNotification();
-    return status_;
-  }
-  bool ended() const { return done_.HasBeenNotified(); }
 
   void OnReadDone(bool ok) override {
     if (ok) StartRead(&response_);
   }
-  void OnDone(const grpc::Status& status) override {
-    status_ = status;
-    done_.Notify();
-  }
-
- private:
-  grpc::ClientContext context_;
-  grpc::GenericStub stub_;
-  grpc::ByteBuffer request_;
-  grpc::ByteBuffer response_;
-  grpc::Status status_;
-  absl::Notification done_;
 };
 
 constexpr char kWatch[] = "/grpc.health.v1.Health/Watch";

@@ -1,8 +1,6 @@
 // The latency that /metrics tells is the one that clients see.
-#include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "tests/server/running_server.h"
+#include "tests/server/stepwise_call.h"
 #include "tests/support/attend_request.h"
 
 namespace attnd::test {
@@ -28,11 +27,10 @@ constexpr absl::Duration kSlow = absl::Milliseconds(1200);
 constexpr char kLabels[] = "{grpc_method=\"Attend\",grpc_service=\"attnd.v1.AttentionService\",grpc_type=\"unary\"";
 
 // An Attend call that lasts until its caller ends its stream: the server answers only then.
-class HeldCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+class HeldCall final : public StepwiseCall {
  public:
   HeldCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& message)
-      : stub_(channel), request_(ToByteBuffer(message)) {
-    stub_.PrepareBidiStreamingCall(&context_, kAttendMethod, {}, this);
+      : StepwiseCall(channel, kAttendMethod, message) {
     StartWrite(&request_);
     StartRead(&response_);
     AddHold();
@@ -45,26 +43,19 @@ class HeldCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::By
   }
 
   double AwaitSeconds() {
-    done_.WaitForNotification();
-    EXPECT_TRUE(status_.ok()) << status_.error_message();
+    const grpc::Status status = AwaitEnd();
+    EXPECT_TRUE(status.ok()) << status.error_message();
     return absl::ToDoubleSeconds(ended_at_ - started_at_);
   }
 
   void OnDone(const grpc::Status& status) override {
     ended_at_ = absl::Now();
-    status_ = status;
-    done_.Notify();
+    StepwiseCall::OnDone(status);
   }
 
  private:
   const absl::Time started_at_ = absl::Now();
   absl::Time ended_at_;
-  grpc::ClientContext context_;
-  grpc::GenericStub stub_;
-  grpc::ByteBuffer request_;
-  grpc::ByteBuffer response_;
-  grpc::Status status_;
-  absl::Notification done_;
 };
 
 // The call that as many are not slower than, in percent, counted from 1.

@@ -1,12 +1,11 @@
 // What the service refuses because it is too much, or too much at once, and messages that it does not inflate.
-#include <absl/synchronization/notification.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <string>
 #include <utility>
 
 #include "tests/server/running_server.h"
+#include "tests/server/stepwise_call.h"
 #include "tests/support/attend_request.h"
 #include "tests/support/seed.h"
 
@@ -32,11 +31,10 @@ grpc::Status Call(RunningServer& server, const v1::AttendRequest& request) {
 }
 
 // An Attend call whose answer waits on the server: as long as nobody reads, HTTP/2's flow control holds it there.
-class UnreadCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+class UnreadCall final : public StepwiseCall {
  public:
   UnreadCall(const std::shared_ptr<grpc::Channel>& channel, const v1::AttendRequest& request)
-      : stub_(channel), request_(ToByteBuffer(request.SerializeAsString())) {
-    stub_.PrepareBidiStreamingCall(&context_, kAttendMethod, {}, this);
+      : StepwiseCall(channel, kAttendMethod, request.SerializeAsString()) {
     StartWriteLast(&request_, grpc::WriteOptions());
     AddHold();
     StartCall();
@@ -45,22 +43,8 @@ class UnreadCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   grpc::Status Read() {
     StartRead(&response_);
     RemoveHold();
-    done_.WaitForNotification();
-    return status_;
+    return AwaitEnd();
   }
-
-  void OnDone(const grpc::Status& status) override {
-    status_ = status;
-    done_.Notify();
-  }
-
- private:
-  grpc::ClientContext context_;
-  grpc::GenericStub stub_;
-  grpc::ByteBuffer request_;
-  grpc::ByteBuffer response_;
-  grpc::Status status_;
-  absl::Notification done_;
 };
 
 TEST(MessageLimit, HoldsForTheRequestToTheByte) {
