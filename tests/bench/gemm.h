@@ -1,4 +1,5 @@
-// What the machine can do: the rate of one large matrix product on one thread, by oneDNN's matmul primitive.
+// What the machine can do: the rate of one large matrix product on one thread, by oneDNN's matmul primitive, whose
+// second matrix has been packed before.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@ namespace attnd::bench {
 // C = A·B of square matrices, with C in float32.
 class Gemm {
  public:
-  // Large enough that packing does not count: 2·1536³ operations on 3·1536² elements.
+  // Large enough that the first and last pieces do not count: 2·1536³ operations on 3·1536² elements.
   static constexpr std::int64_t kSize = 1536;
   static constexpr double kFloatingPointOperations = 2.0 * kSize * kSize * kSize;
 
