@@ -8,8 +8,8 @@
 #include <string>
 
 #include "tests/server/running_server.h"
-#include "tests/support/temporary_folder.h"
 #include "tests/support/attend_request.h"
+#include "tests/support/temporary_folder.h"
 
 namespace attnd::test {
 namespace {
