@@ -25,6 +25,7 @@
 #include "core/problem.h"
 #include "server/admission.h"
 #include "server/metrics.h"
+#include "server/send_queues.h"
 #include "server/tensor_memory.h"
 
 namespace attnd::server {
@@ -34,6 +35,8 @@ struct AttendContext {
   core::Engine* engine = nullptr;
   Admission* admission = nullptr;
   Metrics* metrics = nullptr;
+  // For the interfaces, which must not end a call before its answer has arrived while these are watched.
+  const SendQueues* send_queues = nullptr;
   // Bytes of one request message and of one answer's tensors.
   std::int64_t max_message_bytes = 0;
   // What `admission` was made with.

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <string>
-#include <system_error>
+
+#include "server/file_descriptors.h"
 
 namespace attnd::server {
 namespace {
@@ -79,16 +79,6 @@ std::optional<double> Sum(std::optional<double> a, std::optional<double> b) {
 }
 
 }  // namespace
-
-int OpenFileDescriptors() {
-  std::error_code error;
-  int count = -1;  // reading the folder opens one more
-  for (std::filesystem::directory_iterator entry("/proc/self/fd", error), end; !error && entry != end;
-       entry.increment(error)) {
-    ++count;
-  }
-  return error ? -1 : count;
-}
 
 std::vector<MetricFamily> ProcessMetrics::Collect() const {
   const ProcessStat stat;

@@ -14,7 +14,4 @@ class ProcessMetrics final : public prometheus::Collectable {
   std::vector<prometheus::MetricFamily> Collect() const override;
 };
 
-// File descriptors that this process has open, or -1 where /proc does not tell.
-int OpenFileDescriptors();
-
 }  // namespace attnd::server

@@ -24,9 +24,9 @@
 
 #include "core/machine.h"
 #include "server/attnd_v1/service.h"
+#include "server/file_descriptors.h"
 #include "server/health.h"
 #include "server/metrics_endpoint.h"
-#include "server/process_metrics.h"
 
 namespace attnd::server {
 namespace {
@@ -100,6 +100,7 @@ Server::Server(const Config& config)
       context_{.engine = &engine_,
                .admission = &admission_,
                .metrics = &metrics_,
+               .send_queues = &send_queues_,
                .max_message_bytes = config.max_message_bytes,
                .max_in_flight_bytes = config.max_in_flight_bytes},
       service_(std::make_unique<attnd_v1::Service>(context_)) {}
@@ -176,20 +177,34 @@ void Server::CheckFileDescriptors() {
 void Server::Stop(absl::Duration grace_period) {
   if (stopped_) return;
   stopped_ = true;
+  const absl::Time deadline = absl::Now() + grace_period;
   Drain();
+  send_queues_.StartWatching();
+  AwaitSent(deadline);
   absl::Notification ended;
-  std::thread shutdown([this, grace_period, &ended] {
-    grpc_->Shutdown(absl::ToChronoTime(absl::Now() + grace_period));
+  std::thread shutdown([this, deadline, &ended] {
+    grpc_->Shutdown(absl::ToChronoTime(deadline));
     ended.Notify();
   });
-  while (!ended.WaitForNotificationWithTimeout(kStreamsEndAfter)) {
+  const absl::Time streams_end_at = absl::Now() + kStreamsEndAfter;
+  while (!ended.WaitForNotificationWithTimeout(SendQueues::kSampleInterval)) {
+    send_queues_.Sample();
     if (hasten_) {
       calls_.EndAll();
-    } else {
+    } else if (absl::Now() >= streams_end_at) {
       calls_.EndStreams();
     }
   }
   shutdown.join();
+}
+
+void Server::AwaitSent(absl::Time deadline) {
+  const absl::Time start = absl::Now();
+  send_queues_.Sample();
+  while (!send_queues_.IsTaken(start) && !hasten_ && absl::Now() < deadline) {
+    absl::SleepFor(SendQueues::kSampleInterval);
+    send_queues_.Sample();
+  }
 }
 
 }  // namespace attnd::server

@@ -17,6 +17,7 @@
 #include "server/call_tracker.h"
 #include "server/config.h"
 #include "server/metrics.h"
+#include "server/send_queues.h"
 
 namespace grpc {
 class Server;
@@ -64,12 +65,15 @@ class Server {
  private:
   explicit Server(const Config& config);
   absl::Status Listen(const Config& config);
+  // Waits until what was sent so far has arrived, but not beyond the deadline.
+  void AwaitSent(absl::Time deadline);
 
   // Constant after Start. In the order of what needs what: the destructor takes them down from the last to the first.
   std::string grpc_address_;
   Metrics metrics_;
   CallTracker calls_;
   Admission admission_;
+  SendQueues send_queues_;
   core::Engine engine_;
   const AttendContext context_;
   std::unique_ptr<attnd_v1::Service> service_;

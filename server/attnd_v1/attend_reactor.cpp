@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/string_view.h>
+#include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 
@@ -23,7 +24,7 @@ absl::Status NotOneMessage(absl::string_view found) {
 }  // namespace
 
 AttendReactor::AttendReactor(const AttendContext& context, grpc::GenericCallbackServerContext* call)
-    : call_(call), attend_(context, absl::FromChrono(call->deadline())) {
+    : call_(call), attend_(context, absl::FromChrono(call->deadline())), send_queues_(*context.send_queues) {
   StartRead(&request_);
 }
 
@@ -119,7 +120,26 @@ void AttendReactor::Send(const std::shared_ptr<const Answer>& answer) {
   response_ = Encode(answer, attend_.EncodeSeconds());
   const auto sent_bytes = static_cast<std::int64_t>(response_.Length());
   attend_.EndEncode(sent_bytes);
-  StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
+  if (send_queues_.is_watched()) {
+    StartWrite(&response_);
+  } else {
+    StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
+  }
+}
+
+void AttendReactor::OnWriteDone(bool /*ok*/) {
+  sent_at_ = absl::Now();
+  FinishWhenTaken();
+}
+
+void AttendReactor::FinishWhenTaken() {
+  if (call_->IsCancelled() || send_queues_.IsTaken(sent_at_)) {
+    Finish(grpc::Status::OK);
+    return;
+  }
+  const absl::Time next = absl::Now() + SendQueues::kSampleInterval;
+  // A new one each time, since the last may be what calls this.
+  alarm_.emplace().Set(absl::ToChronoTime(next), [this](bool /*expired*/) { FinishWhenTaken(); });
 }
 
 }  // namespace attnd::server::attnd_v1

@@ -5,6 +5,8 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/support/byte_buffer.h>
 
@@ -23,6 +25,7 @@ class AttendReactor final : public grpc::ServerGenericBidiReactor {
   AttendReactor(const AttendContext& context, grpc::GenericCallbackServerContext* call);
 
   void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
   void OnCancel() override { attend_.Cancel(); }
   void OnDone() override { delete this; }
 
@@ -41,14 +44,20 @@ class AttendReactor final : public grpc::ServerGenericBidiReactor {
   std::optional<AnswerOrStatus> TakeConclusion() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Conclude(const AnswerOrStatus& conclusion);
   void Send(const std::shared_ptr<const Answer>& answer);
+  // Ends the call once its answer has arrived.
+  void FinishWhenTaken();
 
   grpc::GenericCallbackServerContext* const call_;
   AttendCall attend_;
+  const SendQueues& send_queues_;
 
   // Each belongs to one of gRPC's operations while that is under way.
   grpc::ByteBuffer request_;  // empty once its elements are copied
   grpc::ByteBuffer second_message_;
   grpc::ByteBuffer response_;
+  // Of an answer that is waited for.
+  absl::Time sent_at_;
+  std::optional<grpc::Alarm> alarm_;
   bool first_read_done_ = false;  // written before the second read is started
 
   absl::Mutex mutex_;

@@ -18,6 +18,7 @@ import attnd_process
 from attend_calls import (ATTEND, EndlessProblem, Problem, attend, attend_bytes, check_answers, connect, health,
                           make_request, watch_health)
 from attnd_process import PATIENCE_SECONDS, Attnd, eventually
+from http2_connection import Http2Connection, framed
 
 SEED = 20
 OK = grpc.StatusCode.OK.value[0]
@@ -96,6 +97,18 @@ class ShutdownTest(unittest.TestCase):
         problem.check(call.result(PATIENCE_SECONDS))
         self.assertEqual(server.wait(), 0)
         self.assertRegex(server.log(), rf'(?s) draining .* call method="{ATTEND}" code=0 ')
+
+    def test_an_answer_that_its_caller_reads_slowly_arrives_whole(self):
+        server, _ = self.serve(f"--grace-period-seconds={NEVER}")
+        problem = LongProblem()
+        with Http2Connection(server.address, receive_buffer_bytes=4096) as connection:
+            stream = connection.start_call()
+            connection.send(stream, framed(problem.request.SerializeToString()), end_stream=True)
+            eventually(lambda: server.metric("attnd_phase_duration_seconds_count", phase="decode") == 1, "it is decoded")
+            server.signal(signal.SIGTERM)
+            message, = connection.answer_while_talking(stream).messages
+        problem.check(attention_pb2.AttendResponse.FromString(message))
+        self.assertEqual(server.wait(), 0)
 
     def test_a_call_that_takes_longer_than_the_grace_period_ends_and_so_does_the_server(self):
         server, channel = self.serve("--grace-period-seconds=0.2")

@@ -8,9 +8,13 @@ import urllib.parse
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 
 from attend_calls import ATTEND
 from attnd_process import PATIENCE_SECONDS
+
+
+GOAWAY = 0x7
 
 
 def prefix(length_bytes, flags=0):
@@ -53,15 +57,24 @@ class Answer:
 
 
 class Http2Connection:
-    """One connection to `address`, "HOST:PORT". To be used in a `with`."""
+    """One connection to `address`, "HOST:PORT". To be used in a `with`. With `receive_buffer_bytes` HTTP/2 lets the server send
+    all that it has, and what goes beyond so many unread bytes waits on its side of the connection."""
 
-    def __init__(self, address):
+    def __init__(self, address, receive_buffer_bytes=None):
         host, port = address.rsplit(":", 1)
-        self._socket = socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
+        self._socket = socket.socket()
+        self._socket.settimeout(PATIENCE_SECONDS)
+        if receive_buffer_bytes is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        self._socket.connect((host, int(port)))
         self._http2 = h2.connection.H2Connection(config=h2.config.H2Configuration(header_encoding="utf-8"))
         self._answers = {}
+        self._unread = b""  # less than a frame
         self.is_open = True
         self._http2.initiate_connection()
+        if receive_buffer_bytes is not None:
+            self._http2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1 << 30})
+            self._http2.increment_flow_control_window(1 << 30)
         self._send()
 
     def __enter__(self):
@@ -116,6 +129,14 @@ class Http2Connection:
             self._receive()
         return self._answers[stream]
 
+    def answer_while_talking(self, stream):
+        """As `answer`, but widens its window before each time that it reads, as gRPC's clients do."""
+        while self.is_open and not self._answers[stream].ended:
+            self._http2.increment_flow_control_window(1)
+            self._send()
+            self._receive()
+        return self._answers[stream]
+
     def ping(self):
         """Returns when the server has read everything that was sent before."""
         self._pinged = False
@@ -138,9 +159,22 @@ class Http2Connection:
         if not data:
             self.is_open = False
             return
-        for event in self._http2.receive_data(data):
+        self._unread += data
+        for event in self._http2.receive_data(self._take_frames()):
             self._take(event)
         self._send()
+
+    def _take_frames(self):
+        """The whole frames that have arrived, but for GOAWAY: h2 would take none after it, though calls under way go on."""
+        frames = b""
+        while len(self._unread) >= 9:  # a frame's header: 3 bytes of length, 1 of type …
+            size = 9 + int.from_bytes(self._unread[:3], "big")
+            if len(self._unread) < size:
+                break
+            if self._unread[3] != GOAWAY:
+                frames += self._unread[:size]
+            self._unread = self._unread[size:]
+        return frames
 
     def _take(self, event):
         answer = self._answers.get(getattr(event, "stream_id", None))

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/process_metrics.h"
+#include "server/file_descriptors.h"
 #include "tests/server/running_server.h"
 
 namespace attnd::test {

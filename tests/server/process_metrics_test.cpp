@@ -9,6 +9,8 @@
 #include <map>
 #include <string>
 
+#include "server/file_descriptors.h"
+
 namespace attnd::server {
 namespace {
 
