@@ -1,8 +1,9 @@
 #include "server/call_tracker.h"
 
+#include <absl/status/status.h>
+#include <absl/time/time.h>
 #include <grpc/grpc.h>
 #include <grpcpp/server_context.h>
-#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <string>
@@ -52,9 +53,13 @@ class CallTracker::Interceptor final : public grpc::experimental::Interceptor {
     if (!tracker_.Remove(this)) return;
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     tracker_.metrics_.CallHandled(method_, status.error_code(), seconds);
-    if (!spdlog::should_log(spdlog::level::debug)) return;
-    spdlog::debug("call method=\"{}\" code={} seconds={:.6f} message=\"{}\"", EscapedForLog(method_),
-                  static_cast<int>(status.error_code()), seconds, EscapedForLog(status.error_message()));
+    // Both number the codes alike.
+    const std::string code = absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()));
+    Log(LogLevel::kDebug, "call",
+        {{"method", method_},
+         {"code", code},
+         {"seconds", absl::Seconds(seconds)},
+         {"message", status.error_message()}});
   }
 
   CallTracker& tracker_;

@@ -138,6 +138,12 @@ void AddOtherOptions(CLI::App& app, Config& config, std::string& config_file) {
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}).description(""))
       ->capture_default_str()
       ->group("Other");
+  app.add_option("--log-format", config.log_format, "text, or json: one object a line")
+      ->envname("ATTND_LOG_FORMAT")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->capture_default_str()
+      ->group("Other");
   app.add_option("--config", config_file, "File with settings")
       ->envname("ATTND_CONFIG")
       ->type_name("PATH")

@@ -31,6 +31,8 @@ struct Config {
 
   // "debug", "info", "warning" or "error".
   std::string log_level = "info";
+  // "text" or "json".
+  std::string log_format = "text";
 };
 
 // Holds 32,768 keys and values of 8 heads of 128 in bfloat16 (128 MiB) with their queries and some room.

@@ -1,13 +1,11 @@
 // attnd: settings, signals and the life of one Server.
 #include <absl/status/statusor.h>
-#include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -26,6 +24,8 @@ namespace {
 
 using attnd::server::CommandLine;
 using attnd::server::Config;
+using attnd::server::Log;
+using attnd::server::LogLevel;
 using attnd::server::Server;
 
 constexpr int kExitCannotServe = 1;
@@ -66,10 +66,14 @@ void LogStart(const Server& server, const Config& config) {
   const std::string kernels =
       absl::StrJoin(server.engine().kernels(), ",",
                     [](std::string* out, const attnd::core::KernelDescription& kernel) { out->append(kernel.kernel); });
-  spdlog::info(
-      "serving version={} grpc={} metrics={} workers={} kernels={} max_message_bytes={} max_in_flight_bytes={}",
-      attnd::server::Version(), server.grpc_address(), server.metrics_address(), server.engine().worker_count(),
-      kernels, config.max_message_bytes, config.max_in_flight_bytes);
+  Log(LogLevel::kInfo, "serving",
+      {{"version", attnd::server::Version()},
+       {"grpc", server.grpc_address()},
+       {"metrics", server.metrics_address()},
+       {"workers", server.engine().worker_count()},
+       {"kernels", kernels},
+       {"max_message_bytes", config.max_message_bytes},
+       {"max_in_flight_bytes", config.max_in_flight_bytes}});
 }
 
 void ServeUntilSignal(Server& server, const sigset_t& signals) {
@@ -78,8 +82,8 @@ void ServeUntilSignal(Server& server, const sigset_t& signals) {
 
 // NOT_SERVING, then the drain delay, then the grace period; a second signal skips what is left of both.
 void DrainAndStop(Server& server, const Config& config, const sigset_t& signals) {
-  spdlog::info("draining drain_delay_seconds={} grace_period_seconds={}", config.drain_delay_seconds,
-               config.grace_period_seconds);
+  Log(LogLevel::kInfo, "draining",
+      {{"drain_delay_seconds", config.drain_delay_seconds}, {"grace_period_seconds", config.grace_period_seconds}});
   server.Drain();
   const bool is_hasty = WaitForSignal(signals, absl::Seconds(config.drain_delay_seconds));
   if (is_hasty) server.HastenStop();
@@ -95,28 +99,27 @@ void DrainAndStop(Server& server, const Config& config, const sigset_t& signals)
   stopper.join();
 }
 
+int CannotServe(const absl::Status& status) {
+  Log(LogLevel::kError, "cannot_serve", {{"message", std::string(status.message())}});
+  return kExitCannotServe;
+}
+
 int Serve(const Config& config) {
   const sigset_t signals = BlockSignals();
   RaiseFileDescriptorLimit();
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(config);
-  if (!server.ok()) {
-    spdlog::error("{}", std::string(server.status().message()));
-    return kExitCannotServe;
-  }
+  if (!server.ok()) return CannotServe(server.status());
   if (!config.port_file.empty()) {
     const absl::Status written =
         attnd::server::WritePortFile(config.port_file, (*server)->grpc_address(), (*server)->metrics_address());
-    if (!written.ok()) {
-      spdlog::error("{}", std::string(written.message()));
-      return kExitCannotServe;
-    }
+    if (!written.ok()) return CannotServe(written);
   }
   LogStart(**server, config);
   ServeUntilSignal(**server, signals);
   DrainAndStop(**server, config, signals);
   // Left behind, it would send the next reader to a port that is somebody else's by then.
   if (!config.port_file.empty()) static_cast<void>(std::remove(config.port_file.c_str()));
-  spdlog::info("stopped calls={}", (*server)->handled_count());
+  Log(LogLevel::kInfo, "stopped", {{"calls", (*server)->handled_count()}});
   return 0;
 }
 
@@ -133,6 +136,6 @@ int main(int argc, char** argv) {
     std::fputs(command_line->text_to_print.c_str(), stdout);
     return 0;
   }
-  attnd::server::StartLogging(command_line->config.log_level);
+  attnd::server::StartLogging(command_line->config.log_level, command_line->config.log_format);
   return Serve(command_line->config);
 }

@@ -7,7 +7,6 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -26,6 +25,7 @@
 #include "server/attnd_v1/service.h"
 #include "server/file_descriptors.h"
 #include "server/health.h"
+#include "server/logging.h"
 #include "server/metrics_endpoint.h"
 
 namespace attnd::server {
@@ -143,7 +143,7 @@ Server::~Server() {
     grpc_.reset();
   }
   if (!admission_.AwaitNoneInFlight(kMaxWaitForAnswers)) {
-    spdlog::error("memory of answers is still in use after the last call; leaving without a clean end");
+    Log(LogLevel::kError, "unclean_end", {{"message", "memory of answers is still in use after the last call"}});
     std::_Exit(1);
   }
 }
@@ -167,11 +167,8 @@ void Server::CheckFileDescriptors() {
   if (is_short == short_of_file_descriptors_ || draining_) return;
   short_of_file_descriptors_ = is_short;
   SetServing(*grpc_->GetHealthCheckService(), !is_short);
-  if (is_short) {
-    spdlog::warn("not serving open_files={} limit={}", open, limit.rlim_cur);
-  } else {
-    spdlog::info("serving again open_files={} limit={}", open, limit.rlim_cur);
-  }
+  Log(is_short ? LogLevel::kWarning : LogLevel::kInfo, is_short ? "not_serving" : "serving_again",
+      {{"open_files", open}, {"limit", static_cast<std::int64_t>(limit.rlim_cur)}});
 }
 
 void Server::Stop(absl::Duration grace_period) {

@@ -39,7 +39,7 @@ class SettingsTest(unittest.TestCase):
         status, output, _ = run_attnd("--help")
         self.assertEqual(status, 0)
         for flag in ("--listen", "--metrics-listen", "--port-file", "--workers", "--max-message-bytes", "--max-in-flight-bytes",
-                     "--drain-delay-seconds", "--grace-period-seconds", "--log-level", "--config"):
+                     "--drain-delay-seconds", "--grace-period-seconds", "--log-level", "--log-format", "--config"):
             self.assertIn(flag, output)
 
     def test_a_wrong_setting_is_named_in_one_line(self):

@@ -64,6 +64,7 @@ TEST(Config, DefaultsListenOnLoopbackOnly) {
   EXPECT_EQ(config.drain_delay_seconds, 0);
   EXPECT_EQ(config.grace_period_seconds, 25);
   EXPECT_EQ(config.log_level, "info");
+  EXPECT_EQ(config.log_format, "text");
   EXPECT_GT(config.max_in_flight_bytes, 0);
   EXPECT_EQ(config.max_message_bytes, std::min(256 * kMebibyte, config.max_in_flight_bytes));
 }
@@ -72,7 +73,7 @@ TEST(Config, TakesEveryFlag) {
   const Config config =
       ParseWell({"--listen", "[::1]:0", "--metrics-listen=0.0.0.0:65535", "--port-file", "/p", "--workers", "3",
                  "--max-message-bytes", "64MiB", "--max-in-flight-bytes", "1GiB", "--drain-delay-seconds", "1.5",
-                 "--grace-period-seconds", "0", "--log-level", "debug"});
+                 "--grace-period-seconds", "0", "--log-level", "debug", "--log-format", "json"});
   EXPECT_EQ(config.listen, "[::1]:0");
   EXPECT_EQ(config.metrics_listen, "0.0.0.0:65535");
   EXPECT_EQ(config.port_file, "/p");
@@ -82,6 +83,7 @@ TEST(Config, TakesEveryFlag) {
   EXPECT_EQ(config.drain_delay_seconds, 1.5);
   EXPECT_EQ(config.grace_period_seconds, 0);
   EXPECT_EQ(config.log_level, "debug");
+  EXPECT_EQ(config.log_format, "json");
 }
 
 TEST(Config, TakesAddressesOfEveryKind) {
@@ -105,7 +107,7 @@ TEST(Config, TakesEveryVariableOfTheEnvironment) {
       {"ATTND_PORT_FILE", "/b"},           {"ATTND_WORKERS", "5"},
       {"ATTND_MAX_MESSAGE_BYTES", "1MiB"}, {"ATTND_MAX_IN_FLIGHT_BYTES", "2MiB"},
       {"ATTND_DRAIN_DELAY_SECONDS", "6"},  {"ATTND_GRACE_PERIOD_SECONDS", "7"},
-      {"ATTND_LOG_LEVEL", "error"}};
+      {"ATTND_LOG_LEVEL", "error"},        {"ATTND_LOG_FORMAT", "json"}};
   std::vector<std::unique_ptr<Variable>> variables;
   for (const auto& [name, value] : settings) variables.push_back(std::make_unique<Variable>(name, value));
   const Config config = ParseWell({});
@@ -118,6 +120,7 @@ TEST(Config, TakesEveryVariableOfTheEnvironment) {
   EXPECT_EQ(config.drain_delay_seconds, 6);
   EXPECT_EQ(config.grace_period_seconds, 7);
   EXPECT_EQ(config.log_level, "error");
+  EXPECT_EQ(config.log_format, "json");
 }
 
 TEST(Config, TakesAFile) {
@@ -129,7 +132,8 @@ TEST(Config, TakesAFile) {
                                         "max-in-flight-bytes = 512MiB\n"
                                         "\n"
                                         "drain-delay-seconds = 2.5\n"
-                                        "log-level = debug\n");
+                                        "log-level = debug\n"
+                                        "log-format = json\n");
   const Config config = ParseWell({"--config", path});
   EXPECT_EQ(config.listen, "unix:/a b");
   EXPECT_EQ(config.worker_count, 4);
@@ -137,6 +141,7 @@ TEST(Config, TakesAFile) {
   EXPECT_EQ(config.max_message_bytes, 256 * kMebibyte);
   EXPECT_EQ(config.drain_delay_seconds, 2.5);
   EXPECT_EQ(config.log_level, "debug");
+  EXPECT_EQ(config.log_format, "json");
   const Variable variable("ATTND_CONFIG", path);
   EXPECT_EQ(ParseWell({}).worker_count, 4);
 }
@@ -174,6 +179,7 @@ TEST(Config, SaysWhatIsWrongWithAFlag) {
               absl::StrCat("--grace-period-seconds: found \"", seconds, "\", expected 0 to 86400 seconds"));
   }
   EXPECT_EQ(Error({"--log-level", "loud"}), "--log-level: loud not in {debug,info,warning,error}");
+  EXPECT_EQ(Error({"--log-format", "xml"}), "--log-format: xml not in {text,json}");
   for (const char* size : {"0", "2147483648", "3GiB"}) {
     EXPECT_THAT(Error({"--max-message-bytes", size}), EndsWith("not in range [1 - 2147483647]")) << size;
   }
@@ -251,7 +257,8 @@ TEST(Help, NamesEverySettingWithItsVariableAndDefault) {
         "--max-in-flight-bytes SIZE [half of the memory]  (Env:ATTND_MAX_IN_FLIGHT_BYTES)",
         "--drain-delay-seconds SECONDS [0]  (Env:ATTND_DRAIN_DELAY_SECONDS)",
         "--grace-period-seconds SECONDS [25]  (Env:ATTND_GRACE_PERIOD_SECONDS)",
-        "--log-level LEVEL [info]  (Env:ATTND_LOG_LEVEL)", "--config PATH (Env:ATTND_CONFIG)", "--version"}) {
+        "--log-level LEVEL [info]  (Env:ATTND_LOG_LEVEL)", "--log-format FORMAT [text]  (Env:ATTND_LOG_FORMAT)",
+        "--config PATH (Env:ATTND_CONFIG)", "--version"}) {
     EXPECT_THAT(help, HasSubstr(setting));
   }
   for (const absl::string_view line : absl::StrSplit(help, '\n')) EXPECT_LE(line.size(), 130u) << line;
