@@ -35,6 +35,8 @@ enum class CausalAlignment : std::uint8_t {
 // All that are given apply together; without any, every key is visible.
 struct MaskOptions {
   std::optional<CausalAlignment> causal = std::nullopt;
+  // Instead of `causal`, one a batch entry: key j is visible to query i of entry b where j ≤ i + causal_offsets[b].
+  std::optional<std::vector<std::int64_t>> causal_offsets = std::nullopt;
   // One a batch entry: key j of entry b is visible where j < key_lengths[b].
   std::optional<std::vector<std::int64_t>> key_lengths = std::nullopt;
   // ElementType::kBool, broadcast from the right to the shape of the weights; true makes a key visible.
@@ -118,6 +120,8 @@ struct ClientOptions {
   absl::Duration keepalive_timeout = absl::Seconds(20);
 };
 
+class CallState;
+
 // One call on its way. Movable. Only Cancel may be called from another thread than the other functions, and only while
 // the call lives.
 class AttendCall {
@@ -137,11 +141,43 @@ class AttendCall {
   absl::StatusOr<AttendResult> Take();
 
  private:
+  friend class AttendStream;
   friend class Client;
-  class State;
-  explicit AttendCall(std::unique_ptr<State> state);
+  explicit AttendCall(std::unique_ptr<CallState> state);
 
-  std::unique_ptr<State> state_;
+  std::unique_ptr<CallState> state_;
+};
+
+// How much may be on its way on a stream before Attend waits.
+struct StreamOptions {
+  int max_requests_in_flight = 64;
+  // Bytes of the requests' tensors. A request that is larger goes alone.
+  std::int64_t max_bytes_in_flight = std::int64_t{256} << 20;
+};
+
+// Many calls on one stream to one server: cheaper for small problems than a call of its own each, and problems may be
+// larger than a message, whose tensors then go in parts. Thread-safe. Movable while nobody uses it. Its calls may
+// outlive it.
+//
+// What fails because the server goes away (UNAVAILABLE) is sent again to another one, or to the same when it is back,
+// as Client does: up to five times within two seconds.
+class AttendStream {
+ public:
+  AttendStream(AttendStream&&) noexcept;
+  AttendStream& operator=(AttendStream&&) noexcept;
+  // The stream ends when its last call is done.
+  ~AttendStream();
+
+  // Sends a request, after waiting while as much is on its way as StreamOptions lets be; whoever came first goes first.
+  // Past the deadline that wait ends the call with DEADLINE_EXCEEDED. For memory and errors see Client::AttendAsync.
+  AttendCall Attend(const AttendRequest& request, const CallOptions& options = {});
+
+ private:
+  friend class Client;
+  class Impl;
+  explicit AttendStream(std::shared_ptr<Impl> impl);
+
+  std::shared_ptr<Impl> impl_;
 };
 
 // Thread-safe: any number of threads may call at once, and all calls share one connection to each server. Calls may
@@ -169,6 +205,9 @@ class Client {
   // The same without waiting. The memory that the request's views refer to must stay until the call is done or
   // destroyed; the request itself need not.
   AttendCall AttendAsync(const AttendRequest& request, const CallOptions& options = {});
+
+  // A stream for many calls. It connects with its first call, and may outlive the client.
+  AttendStream OpenStream(const StreamOptions& options = {});
 
   absl::StatusOr<ServerInfo> GetServerInfo(const CallOptions& options = {});
 

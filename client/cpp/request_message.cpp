@@ -50,6 +50,9 @@ void Describe(const TensorView& view, v1::TensorDescription& description) {
 
 void Describe(const MaskOptions& options, v1::Mask& mask) {
   if (options.causal) mask.mutable_causal()->set_alignment(ToProto(*options.causal));
+  if (options.causal_offsets) {
+    mask.mutable_causal()->mutable_offsets()->Add(options.causal_offsets->begin(), options.causal_offsets->end());
+  }
   if (options.key_lengths) {
     mask.mutable_key_lengths()->mutable_lengths()->Add(options.key_lengths->begin(), options.key_lengths->end());
   }
@@ -63,8 +66,9 @@ v1::AttentionProblem Describe(const AttendRequest& request) {
   Describe(request.value, *problem.mutable_tensors()->mutable_value());
   problem.set_layout(request.layout == Layout::kBshd ? v1::LAYOUT_BSHD : v1::LAYOUT_BHSD);
   if (request.scale) problem.set_scale(*request.scale);
-  if (request.mask.causal || request.mask.key_lengths || request.mask.boolean) {
-    Describe(request.mask, *problem.mutable_mask());
+  const MaskOptions& mask = request.mask;
+  if (mask.causal || mask.causal_offsets || mask.key_lengths || mask.boolean) {
+    Describe(mask, *problem.mutable_mask());
   }
   problem.set_empty_row(request.empty_row == EmptyRow::kMeanOfAllValues ? v1::EMPTY_ROW_MEAN_OF_ALL_VALUES
                                                                         : v1::EMPTY_ROW_ZERO);
@@ -97,6 +101,11 @@ absl::StatusOr<std::vector<MessagePart>> EncodeRequest(const AttendRequest& requ
                                {v1::AttendRequest::kValueDataFieldNumber, "value", &request.value}};
   if (request.mask.boolean) {
     fields.push_back({v1::AttendRequest::kMaskDataFieldNumber, "mask.boolean", &*request.mask.boolean});
+  }
+
+  // Without an offset the message would be that of another mask.
+  if (request.mask.causal_offsets && request.mask.causal_offsets->empty()) {
+    return absl::InvalidArgumentError("mask.causal.offsets: there are none, expected one a batch entry");
   }
 
   v1::AttendRequest header;

@@ -91,6 +91,25 @@ TEST(RequestMessage, HoldsEveryOption) {
   EXPECT_EQ(Written(request), message.SerializeAsString());
 }
 
+TEST(RequestMessage, HoldsCausalOffsets) {
+  AttendRequest request = MinimalRequest();
+  request.mask.causal_offsets = std::vector<std::int64_t>{7, -1};
+  v1::AttendRequest message = MinimalMessage();
+  for (const std::int64_t offset : {7, -1}) {
+    message.mutable_problem()->mutable_mask()->mutable_causal()->add_offsets(offset);
+  }
+  EXPECT_EQ(Written(request), message.SerializeAsString());
+}
+
+// On the wire it would be the mask that an unspecified alignment is.
+TEST(RequestMessage, RefusesCausalOffsetsWithoutAny) {
+  AttendRequest request = MinimalRequest();
+  request.mask.causal_offsets = std::vector<std::int64_t>{};
+  const absl::Status status = EncodeRequest(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("mask.causal.offsets"));
+}
+
 TEST(RequestMessage, AGivenScaleOfZeroIsSent) {
   AttendRequest request = MinimalRequest();
   request.scale = 0;
