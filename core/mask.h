@@ -17,7 +17,10 @@ enum class CausalAlignment : std::uint8_t {
 
 // As a caller gives it; problem.h checks it.
 struct MaskOptions {
+  // At most one of the two.
   std::optional<CausalAlignment> causal;
+  // One a batch entry, of any sign: key j is visible to query i of entry b where j ≤ i + causal_offsets[b].
+  std::optional<std::vector<std::int64_t>> causal_offsets;
   // One a batch entry, each from 0 to Sk: key j of entry b is visible where j < key_lengths[b].
   std::optional<std::vector<std::int64_t>> key_lengths;
   // ElementType::kBool, broadcast from the right to the shape of the weights; an element that is not 0 makes its key

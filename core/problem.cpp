@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace attnd::core {
@@ -129,15 +130,35 @@ absl::StatusOr<float> CheckScale(std::optional<double> scale, std::int64_t head_
   return static_cast<float>(*scale);
 }
 
-absl::StatusOr<std::optional<std::int64_t>> CheckCausal(std::optional<CausalAlignment> causal, std::int64_t query_rows,
-                                                        std::int64_t keys) {
-  if (!causal.has_value()) return std::optional<std::int64_t>();
-  if (*causal == CausalAlignment::kUnspecified && query_rows != keys) {
+absl::Status FillAlignedOffsets(CausalAlignment causal, Problem& problem) {
+  if (causal == CausalAlignment::kUnspecified && problem.query_rows != problem.keys) {
     return Invalid(
         "problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since ",
-        query_rows, " query rows and ", keys, " keys differ");
+        problem.query_rows, " query rows and ", problem.keys, " keys differ");
   }
-  return std::optional<std::int64_t>(*causal == CausalAlignment::kBottomRight ? keys - query_rows : 0);
+  const std::int64_t offset = causal == CausalAlignment::kBottomRight ? problem.keys - problem.query_rows : 0;
+  problem.causal_offsets.assign(static_cast<std::size_t>(problem.batch), offset);
+  return absl::OkStatus();
+}
+
+absl::Status FillGivenOffsets(const std::vector<std::int64_t>& offsets, Problem& problem) {
+  if (static_cast<std::int64_t>(offsets.size()) != problem.batch) {
+    return Invalid("problem.mask.causal.offsets: ", offsets.size(), " offsets found, one for each of ", problem.batch,
+                   " batch entries expected");
+  }
+  problem.causal_offsets = offsets;
+  // Beyond these no key is visible to any row, or every key to all: the same, without a sum that overflows.
+  for (std::int64_t& offset : problem.causal_offsets) offset = std::clamp(offset, -problem.query_rows, problem.keys);
+  return absl::OkStatus();
+}
+
+absl::Status FillCausal(const MaskOptions& mask, Problem& problem) {
+  if (mask.causal.has_value() && mask.causal_offsets.has_value()) {
+    return Invalid("problem.mask.causal.alignment: given beside offsets, one of the two expected");
+  }
+  if (mask.causal.has_value()) return FillAlignedOffsets(*mask.causal, problem);
+  if (mask.causal_offsets.has_value()) return FillGivenOffsets(*mask.causal_offsets, problem);
+  return absl::OkStatus();
 }
 
 absl::Status CheckKeyLengths(const std::vector<std::int64_t>& lengths, std::int64_t batch, std::int64_t keys) {
@@ -185,10 +206,7 @@ absl::StatusOr<MaskStrides> CheckBooleanMask(const TensorDescription& mask, cons
 }
 
 absl::Status FillMask(const ProblemDescription& d, const Shape& weights_shape, Problem& problem) {
-  absl::StatusOr<std::optional<std::int64_t>> causal_offset =
-      CheckCausal(d.mask.causal, problem.query_rows, problem.keys);
-  if (!causal_offset.ok()) return causal_offset.status();
-  problem.causal_offset = *causal_offset;
+  if (absl::Status status = FillCausal(d.mask, problem); !status.ok()) return status;
   if (d.mask.key_lengths.has_value()) {
     if (absl::Status status = CheckKeyLengths(*d.mask.key_lengths, problem.batch, problem.keys); !status.ok()) {
       return status;

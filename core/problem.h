@@ -71,9 +71,9 @@ struct Problem {
   Strides value_strides;
   Strides output_strides;
 
-  // Key j is visible to query i where j ≤ i + *causal_offset.
-  std::optional<std::int64_t> causal_offset;
-  // Empty, or one a batch entry.
+  // Both empty, or one a batch entry. Key j is visible to query i of entry b where j ≤ i + causal_offsets[b], …
+  std::vector<std::int64_t> causal_offsets;
+  // … and where j < key_lengths[b].
   std::vector<std::int64_t> key_lengths;
   std::optional<MaskStrides> boolean_mask;
   EmptyRow empty_row = EmptyRow::kZero;

@@ -17,7 +17,9 @@ bool AnyNonZero(const std::uint8_t* bytes, std::int64_t count) {
 
 Range VisibleKeys(const Problem& problem, std::int64_t batch, std::int64_t query_row) {
   std::int64_t end = KeyLength(problem, batch);
-  if (problem.causal_offset.has_value()) end = std::min(end, query_row + *problem.causal_offset + 1);
+  if (!problem.causal_offsets.empty()) {
+    end = std::min(end, query_row + problem.causal_offsets[static_cast<std::size_t>(batch)] + 1);
+  }
   return {0, std::max<std::int64_t>(end, 0)};
 }
 

@@ -51,8 +51,17 @@ core::CausalAlignment Translate(v1::CausalMask::Alignment alignment) {
   }
 }
 
+// Offsets take the alignment's place; a contradiction goes on to core::CheckProblem.
+void Translate(const v1::CausalMask& causal, core::MaskOptions& result) {
+  const auto& offsets = causal.offsets();
+  if (!offsets.empty()) result.causal_offsets.emplace(offsets.begin(), offsets.end());
+  if (offsets.empty() || causal.alignment() != v1::CausalMask::ALIGNMENT_UNSPECIFIED) {
+    result.causal = Translate(causal.alignment());
+  }
+}
+
 absl::Status Translate(const v1::Mask& mask, core::MaskOptions& result) {
-  if (mask.has_causal()) result.causal = Translate(mask.causal().alignment());
+  if (mask.has_causal()) Translate(mask.causal(), result);
   if (mask.has_key_lengths()) {
     const auto& lengths = mask.key_lengths().lengths();
     result.key_lengths.emplace(lengths.begin(), lengths.end());

@@ -47,6 +47,15 @@ TEST_P(MaskTest, CausalInBothAlignments) {
   }
 }
 
+TEST_P(MaskTest, CausalByOffsetsOfEachBatchEntry) {
+  for (Sizes sizes : kLengths) {
+    sizes.batch = 4;
+    AttentionCase attention = Make(sizes);
+    attention.description.mask.causal_offsets = {{-sizes.query_rows - 3, -2, 1, sizes.keys}};
+    ExpectCorrect(attention, Attend(SharedEngine(), attention));
+  }
+}
+
 TEST_P(MaskTest, CausalWithoutAlignmentWhereItDoesNotMatter) {
   AttentionCase attention = Make({.query_rows = 20, .keys = 20, .head_size = 16, .value_head_size = 16});
   attention.description.mask.causal = CausalAlignment::kUnspecified;

@@ -12,7 +12,9 @@
 namespace attnd::core {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr std::int64_t kHuge = std::int64_t{1} << 40;
 
@@ -270,7 +272,7 @@ TEST(CheckProblemTest, DescribesSizesStridesAndTheAnswer) {
   EXPECT_EQ(problem->output_size_bytes, 1344);
   EXPECT_EQ(problem->weights_size_bytes, 960);
   EXPECT_EQ(problem->log_sum_exp_size_bytes, 192);
-  EXPECT_FALSE(problem->causal_offset.has_value());
+  EXPECT_THAT(problem->causal_offsets, IsEmpty());
   EXPECT_FALSE(problem->boolean_mask.has_value());
 }
 
@@ -330,16 +332,25 @@ TEST(CheckProblemTest, TakesRanks2And3) {
 TEST(CheckProblemTest, CountsTheCausalOffset) {
   ProblemDescription d = Grouped();
   d.mask.causal = CausalAlignment::kTopLeft;
-  EXPECT_EQ(CheckProblem(d, {})->causal_offset, 0);
+  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(0, 0));
   d.mask.causal = CausalAlignment::kBottomRight;
-  EXPECT_EQ(CheckProblem(d, {})->causal_offset, 1);
+  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(1, 1));
   d.query.shape[2] = 9;
   FillSizes(d);
-  EXPECT_EQ(CheckProblem(d, {})->causal_offset, -4);
+  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(-4, -4));
   d.mask.causal = CausalAlignment::kUnspecified;
   d.query.shape[2] = 5;
   FillSizes(d);
-  EXPECT_EQ(CheckProblem(d, {})->causal_offset, 0);
+  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(0, 0));
+}
+
+TEST(CheckProblemTest, TakesCausalOffsetsAsTheyAreGiven) {
+  ProblemDescription d = Grouped();
+  d.mask.causal_offsets = {-2, 3};
+  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(-2, 3));
+  // Farther away than there are rows or keys they say no more, and must not overflow.
+  d.mask.causal_offsets = {INT64_MIN, INT64_MAX};
+  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(-4, 5));
 }
 
 TEST(CheckProblemTest, TakesLengthsFromNoneToAllKeys) {

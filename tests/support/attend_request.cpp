@@ -43,6 +43,9 @@ v1::CausalMask::Alignment ToProto(core::CausalAlignment alignment) {
 
 void Describe(const core::MaskOptions& mask, v1::Mask& result) {
   if (mask.causal.has_value()) result.mutable_causal()->set_alignment(ToProto(*mask.causal));
+  if (mask.causal_offsets.has_value()) {
+    result.mutable_causal()->mutable_offsets()->Assign(mask.causal_offsets->begin(), mask.causal_offsets->end());
+  }
   if (mask.key_lengths.has_value()) {
     result.mutable_key_lengths()->mutable_lengths()->Assign(mask.key_lengths->begin(), mask.key_lengths->end());
   }

@@ -99,6 +99,11 @@ std::string ToString(const AttentionCase& attention) {
     text +=
         *description.mask.causal == core::CausalAlignment::kBottomRight ? " causal(bottom right)" : " causal(top left)";
   }
+  if (description.mask.causal_offsets) {
+    text += " causal(";
+    for (const std::int64_t offset : *description.mask.causal_offsets) text += " " + std::to_string(offset);
+    text += " )";
+  }
   if (description.mask.key_lengths) {
     text += " lengths(";
     for (const std::int64_t length : *description.mask.key_lengths) text += " " + std::to_string(length);

@@ -33,6 +33,7 @@ bool IsVisible(const AttentionCase& attention, const Sizes& sizes, std::int64_t 
   const core::MaskOptions& mask = attention.description.mask;
   const bool bottom_right = mask.causal == core::CausalAlignment::kBottomRight;
   if (mask.causal && j > i + (bottom_right ? sizes.keys - sizes.query_rows : 0)) return false;
+  if (mask.causal_offsets && j > i + (*mask.causal_offsets)[static_cast<std::size_t>(b)]) return false;
   if (mask.key_lengths && j >= (*mask.key_lengths)[static_cast<std::size_t>(b)]) return false;
   return !mask.boolean || MaskElement(attention, b, h, i, j);
 }

@@ -26,7 +26,7 @@ TEST(TilesTest, WithoutAMaskEveryTileIsFull) {
 
 TEST(TilesTest, CausalTilesAreHiddenMixedOrFull) {
   Problem problem = MakeProblem(100, 100);
-  problem.causal_offset = 0;
+  problem.causal_offsets = {0, 0};
   EXPECT_EQ(ClassifyTile(problem, 0, {0, 10}, {10, 20}), TileKind::kHidden);
   EXPECT_EQ(ClassifyTile(problem, 0, {0, 11}, {10, 20}), TileKind::kMixed);
   EXPECT_EQ(ClassifyTile(problem, 0, {19, 29}, {10, 20}), TileKind::kFull);
@@ -35,10 +35,11 @@ TEST(TilesTest, CausalTilesAreHiddenMixedOrFull) {
 
 TEST(TilesTest, ANegativeOffsetHidesAllKeysFromTheFirstRows) {
   Problem problem = MakeProblem(10, 4);
-  problem.causal_offset = -6;
+  problem.causal_offsets = {-6, 0};
   EXPECT_EQ(VisibleKeys(problem, 0, 5).size(), 0);
   EXPECT_EQ(VisibleKeys(problem, 0, 6).size(), 1);
   EXPECT_EQ(ClassifyTile(problem, 0, {0, 6}, {0, 4}), TileKind::kHidden);
+  EXPECT_EQ(VisibleKeys(problem, 1, 1).size(), 2);
 }
 
 TEST(TilesTest, KeyLengthsCutEachBatchEntryAtItsOwn) {

@@ -184,6 +184,16 @@ TEST(Refusals, MasksAndScale) {
       {Mask([](v1::Mask& m) { m.mutable_causal()->clear_alignment(); }),
        "problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since 5 query "
        "rows and 7 keys differ"},
+      {Mask([](v1::Mask& m) {
+         m.mutable_causal()->clear_alignment();
+         m.mutable_causal()->add_offsets(-1);
+       }),
+       "problem.mask.causal.offsets: 1 offsets found, one for each of 2 batch entries expected"},
+      {Mask([](v1::Mask& m) {
+         m.mutable_causal()->add_offsets(0);
+         m.mutable_causal()->add_offsets(1);
+       }),
+       "problem.mask.causal.alignment: given beside offsets, one of the two expected"},
       {Mask([](v1::Mask& m) { m.mutable_key_lengths()->add_lengths(7); }),
        "problem.mask.key_lengths.lengths: 3 lengths found, one for each of 2 batch entries expected"},
       {Mask([](v1::Mask& m) { m.mutable_key_lengths()->clear_lengths(); }),

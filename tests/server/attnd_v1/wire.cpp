@@ -22,6 +22,7 @@ std::string ToString(const core::TensorDescription& tensor) {
 std::string ToString(const core::MaskOptions& mask) {
   std::string text;
   if (mask.causal.has_value()) absl::StrAppend(&text, " causal ", static_cast<int>(*mask.causal));
+  if (mask.causal_offsets.has_value()) absl::StrAppend(&text, " offsets ", absl::StrJoin(*mask.causal_offsets, ","));
   if (mask.key_lengths.has_value()) absl::StrAppend(&text, " lengths ", absl::StrJoin(*mask.key_lengths, ","));
   if (mask.boolean.has_value()) absl::StrAppend(&text, " boolean ", ToString(*mask.boolean));
   return text;
