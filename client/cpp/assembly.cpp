@@ -1,0 +1,139 @@
+#include "client/cpp/assembly.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/string_view.h>
+
+#include <utility>
+
+#include "client/cpp/box.h"
+#include "client/cpp/small_float.h"
+
+namespace attnd {
+namespace {
+
+absl::Status Check(const Tensor* found, absl::string_view name, ElementType type, const Box& box) {
+  if (found != nullptr && found->element_type() == type && found->shape() == ShapeOf(box)) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(
+      "the server's answer has ",
+      found == nullptr ? "no "
+                       : absl::StrCat(ElementTypeName(found->element_type()), " ", ToString(found->shape()), " as "),
+      name, ", expected ", ElementTypeName(type), " ", ToString(ShapeOf(box))));
+}
+
+const Tensor* Pointer(const std::optional<Tensor>& tensor) { return tensor ? &*tensor : nullptr; }
+
+float* Floats(Tensor& tensor) { return reinterpret_cast<float*>(tensor.data()); }
+
+}  // namespace
+
+absl::StatusOr<Assembly> Assembly::Create(const AttendRequest& request, const ProblemSizes& sizes) {
+  Assembly assembly(request, sizes);
+  const Piece whole = WholeProblem(sizes);
+  auto output = Tensor::Create(request.query.element_type, ShapeOf(OutputBox(request, whole)), "output");
+  if (!output.ok()) return output.status();
+  assembly.result_.output = *std::move(output);
+  if (request.return_weights) {
+    auto weights = Tensor::Create(ElementType::kFloat32, ShapeOf(WeightsBox(request, whole, whole.keys)), "weights");
+    if (!weights.ok()) return weights.status();
+    assembly.result_.weights = *std::move(weights);
+  }
+  if (request.return_log_sum_exp) {
+    auto log_sum_exp = Tensor::Create(ElementType::kFloat32, ShapeOf(LogSumExpBox(request, whole)), "log_sum_exp");
+    if (!log_sum_exp.ok()) return log_sum_exp.status();
+    assembly.result_.log_sum_exp = *std::move(log_sum_exp);
+  }
+  return assembly;
+}
+
+absl::Status Assembly::Add(const Piece& piece, const AttendResult& part) {
+  if (absl::Status status = Check(piece, part); !status.ok()) return status;
+  AddReport(piece, part.report);
+  if (result_.weights) {
+    Put(part.weights->view(), WeightsBox(request_, piece, piece.keys), *result_.weights);
+    const Range hidden = {piece.keys_of_rows.end, sizes_.keys};
+    if (hidden.size() > 0 && piece.keys.end == hidden.begin)
+      Clear(WeightsBox(request_, piece, hidden), *result_.weights);
+  }
+  if (piece.is_key_range()) return AddKeyRange(piece, part);
+  Put(part.output.view(), OutputBox(request_, piece), result_.output);
+  if (result_.log_sum_exp) Put(part.log_sum_exp->view(), LogSumExpBox(request_, piece), *result_.log_sum_exp);
+  return absl::OkStatus();
+}
+
+absl::Status Assembly::Check(const Piece& piece, const AttendResult& part) const {
+  const ElementType type = piece.is_key_range() ? ElementType::kFloat32 : request_.query.element_type;
+  absl::Status status = attnd::Check(&part.output, "output", type, OutputBox(request_, piece));
+  if (status.ok() && request_.return_weights) {
+    status =
+        attnd::Check(Pointer(part.weights), "weights", ElementType::kFloat32, WeightsBox(request_, piece, piece.keys));
+  }
+  if (status.ok() && (request_.return_log_sum_exp || piece.is_key_range())) {
+    status =
+        attnd::Check(Pointer(part.log_sum_exp), "log_sum_exp", ElementType::kFloat32, LogSumExpBox(request_, piece));
+  }
+  return status;
+}
+
+absl::Status Assembly::AddKeyRange(const Piece& piece, const AttendResult& part) {
+  if (piece.keys.begin == 0) {
+    merge_.emplace(KeyRangeMerge::Sizes{.query_heads = piece.query_heads.size(),
+                                        .query_rows = piece.query_rows.size(),
+                                        .value_head_size = sizes_.value_head_size,
+                                        .keys = sizes_.keys},
+                   request_.layout, request_.empty_row);
+  }
+  merge_->Add(piece.keys, part.output.elements<float>(), part.log_sum_exp->elements<float>());
+  return piece.keys.end == piece.keys_of_rows.end ? FinishKeyRanges(piece) : absl::OkStatus();
+}
+
+absl::Status Assembly::FinishKeyRanges(const Piece& piece) {
+  const Box box = OutputBox(request_, piece);
+  auto merged = Tensor::Create(ElementType::kFloat32, ShapeOf(box), "output");
+  if (!merged.ok()) return merged.status();
+  auto rounded = Tensor::Create(request_.query.element_type, ShapeOf(box), "output");
+  if (!rounded.ok()) return rounded.status();
+  merge_->GetOutput(Floats(*merged));
+  FromFloat32(rounded->element_type(), merged->elements<float>(), merged->size_bytes() / sizeof(float),
+              rounded->data());
+  Put(rounded->view(), box, result_.output);
+
+  const Box rows = LogSumExpBox(request_, piece);
+  if (result_.log_sum_exp) {
+    auto log_sum_exp = Tensor::Create(ElementType::kFloat32, ShapeOf(rows), "log_sum_exp");
+    if (!log_sum_exp.ok()) return log_sum_exp.status();
+    merge_->GetLogSumExp(Floats(*log_sum_exp));
+    Put(log_sum_exp->view(), rows, *result_.log_sum_exp);
+  }
+  if (result_.weights) {
+    const std::int64_t first_row =
+        (piece.batch.begin * sizes_.query_heads + piece.query_heads.begin) * sizes_.query_rows + piece.query_rows.begin;
+    merge_->ScaleWeights(Floats(*result_.weights) + first_row * sizes_.keys, sizes_.query_rows * sizes_.keys);
+  }
+  result_.report.empty_rows += merge_->CountEmptyRows();
+  merge_.reset();
+  return absl::OkStatus();
+}
+
+void Assembly::AddReport(const Piece& piece, const Report& part) {
+  Report& whole = result_.report;
+  if (whole.kernel.empty()) {
+    whole.kernel = part.kernel;
+    whole.query_tile_rows = part.query_tile_rows;
+    whole.key_tile_keys = part.key_tile_keys;
+  } else if (!absl::StrContains(absl::StrCat(", ", whole.kernel, ", "), absl::StrCat(", ", part.kernel, ", "))) {
+    absl::StrAppend(&whole.kernel, ", ", part.kernel);
+  }
+  whole.computed_tiles += part.computed_tiles;
+  whole.skipped_tiles += part.skipped_tiles;
+  whole.floating_point_operations += part.floating_point_operations;
+  if (!piece.is_key_range()) whole.empty_rows += part.empty_rows;
+  whole.decode_seconds += part.decode_seconds;
+  whole.queue_seconds += part.queue_seconds;
+  whole.compute_seconds += part.compute_seconds;
+  whole.encode_seconds += part.encode_seconds;
+}
+
+AttendResult Assembly::Take() { return std::move(result_); }
+
+}  // namespace attnd
