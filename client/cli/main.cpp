@@ -1,11 +1,16 @@
 // attnctl: attention from the command line. Each subcommand's work is in the file of its name.
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "client/cli/attend.h"
+#include "client/cli/bench.h"
+#include "client/cli/bench_load.h"
+#include "client/cli/bench_problem.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/file_commands.h"
 #include "client/cli/server_commands.h"
@@ -130,6 +135,87 @@ void AddAttend(CLI::App& app, const std::string& server, Run& run) {
   });
 }
 
+void AddBenchProblemOptions(CLI::App& command, BenchOptions& options) {
+  const std::string group = "The problem";
+  CLI::Option* const preset = command.add_option(
+      "--preset", options.preset,
+      "minilm-layer: one for three sentences, B3 H12 S15 D32;\nbert-base-layer: one for eight, B8 H12 S512 D64");
+  preset->check(CLI::IsMember(BenchPresetNames()))->option_text("NAME")->group(group);
+  const std::pair<CLI::Option*, const char*> sizes[] = {
+      {command.add_option("--batch", options.batch, "B"), "INT [1]"},
+      {command.add_option("--heads", options.heads, "H"), "INT [8]"},
+      {command.add_option("--key-value-heads", options.key_value_heads, "Hkv"), "INT [H]"},
+      {command.add_option("--queries", options.queries, "Sq"), "INT [512]"},
+      {command.add_option("--keys", options.keys, "Sk"), "INT [Sq]"},
+      {command.add_option("--head-size", options.head_size, "D"), "INT [64]"},
+      {command.add_option("--value-head-size", options.value_head_size, "Dv"), "INT [D]"},
+      {command.add_option("--key-lengths", options.key_lengths, "Keys of each batch entry")->delimiter(','),
+       "15,9,12 [Sk]"}};
+  for (const auto& [size, text] : sizes) size->excludes(preset)->option_text(text)->group(group);
+  const std::map<std::string, ElementType> types = {
+      {"float32", ElementType::kFloat32}, {"bfloat16", ElementType::kBfloat16}, {"float16", ElementType::kFloat16}};
+  command.add_option("--element-type", options.element_type, "float32, bfloat16 or float16")
+      ->transform(CLI::CheckedTransformer(types))
+      ->option_text("TEXT [float32]")
+      ->group(group);
+  const std::map<std::string, CausalAlignment> alignments = {{kSameLength, CausalAlignment::kUnspecified},
+                                                             {"top-left", CausalAlignment::kTopLeft},
+                                                             {"bottom-right", CausalAlignment::kBottomRight}};
+  command.add_option("--causal", options.causal, "As for attend")
+      ->expected(0, 1)
+      ->default_str(kSameLength)
+      ->transform(CLI::CheckedTransformer(alignments))
+      ->option_text("[top-left|bottom-right]")
+      ->group(group);
+}
+
+void AddLoadOptions(CLI::App& command, BenchOptions& options) {
+  const std::string group = "The load";
+  command
+      .add_option("--concurrency", options.concurrency,
+                  "Callers, each of which waits for its answer before it\nsends again")
+      ->check(CLI::Range(1, 4096))
+      ->option_text("INT [1; with --rate 64]")
+      ->group(group);
+  command
+      .add_option("--rate", options.rate,
+                  "Requests a second: they begin by the clock, and latency\ncounts from there, also where all callers "
+                  "are busy")
+      ->check(CLI::Range(1e-3, 1e6))
+      ->option_text("FLOAT")
+      ->group(group);
+  command.add_flag("--stream", options.stream, "Send them all on one stream instead of a call each")->group(group);
+  command.add_option("--seconds", options.seconds, "Begin no request later than this")
+      ->check(CLI::NonNegativeNumber)
+      ->option_text("FLOAT [10, or without end where --requests is given]")
+      ->group(group);
+  command.add_option("--requests", options.requests, "Begin no more than so many")
+      ->check(CLI::Range(std::int64_t{1}, kMostRequests))
+      ->option_text("INT")
+      ->group(group);
+  command.add_option("--warm-up-seconds", options.warm_up_seconds, "Before that, send and do not count")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--timeout-seconds", options.timeout_seconds, "Give a request up after so long")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(group);
+}
+
+void AddBench(CLI::App& app, const std::string& server, Run& run) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App* const command =
+      app.add_subcommand("bench", "Send one problem again and again; print latency, throughput and failures");
+  AddBenchProblemOptions(*command, *options);
+  AddLoadOptions(*command, *options);
+  command->add_flag("--json", options->json, "Print JSON");
+  command->callback([options, &server, &run] {
+    options->server = server;
+    run = [options] { return RunBench(*options); };
+  });
+}
+
 void AddList(CLI::App& app, Run& run) {
   auto options = std::make_shared<ListOptions>();
   CLI::App* const command = app.add_subcommand("list", "List the tensors and the metadata of a safetensors file");
@@ -180,6 +266,7 @@ int Main(int argc, char** argv) {
   AddHealth(app, server, run);
   AddInfo(app, server, run);
   AddAttend(app, server, run);
+  AddBench(app, server, run);
   AddList(app, run);
   AddShow(app, run);
   try {

@@ -41,7 +41,7 @@ class ServerTest(AttnctlTest):
         self.assertEqual((status, output), (attnctl.OK, "SERVING\n"))
 
     def test_help_and_version(self):
-        for arguments in (["--help"], ["attend", "--help"], ["show", "--help"], ["--version"]):
+        for arguments in (["--help"], ["attend", "--help"], ["bench", "--help"], ["show", "--help"], ["--version"]):
             status, output, errors = attnctl.run(Programs.attnctl, *arguments)
             self.assertEqual((status, errors), (attnctl.OK, ""))
             self.assertTrue(all(len(line) <= 120 for line in output.splitlines()), output)
