@@ -14,11 +14,14 @@ namespace {
 
 // The waits before the second to the fifth attempt are random up to 0.1, 0.2, 0.4 and 0.8 s: enough for a server's
 // restart to be noticed and another one to be chosen, little enough that a caller learns soon that all are away. gRPC
-// takes no more than five attempts.
+// takes no more than five attempts. A stream is not for gRPC to try again, which would keep all that was sent, and
+// could not after the first answer: AttendStream does it itself.
 constexpr char kCallServiceConfig[] = R"json({
   "loadBalancingConfig": [{"round_robin": {}}],
   "healthCheckConfig": {"serviceName": ""},
   "methodConfig": [{
+    "name": [{"service": "attnd.v1.AttentionService", "method": "StreamAttend"}]
+  }, {
     "name": [{"service": "attnd.v1.AttentionService"}],
     "retryPolicy": {
       "maxAttempts": 5,

@@ -46,7 +46,7 @@ class Client::Impl {
   }
 
   std::shared_ptr<AttendStream::Impl> OpenStream(const StreamOptions& options) {
-    return AttendStream::Impl::Open(channel_, options);
+    return std::make_shared<AttendStream::Impl>(channel_, options);
   }
 
   absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo(const CallOptions& options) {

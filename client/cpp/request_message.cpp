@@ -77,7 +77,8 @@ v1::AttentionProblem Describe(const AttendRequest& request) {
   return problem;
 }
 
-// Tag and length of a field of bytes.
+}  // namespace
+
 std::string FieldPrefix(int field_number, std::size_t size_bytes) {
   std::string prefix;
   google::protobuf::io::StringOutputStream stream(&prefix);
@@ -88,48 +89,63 @@ std::string FieldPrefix(int field_number, std::size_t size_bytes) {
   return prefix;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<MessagePart>> EncodeRequest(const AttendRequest& request) {
-  struct Field {
-    int number;
-    absl::string_view name;
-    const TensorView* view;
-  };
-  std::vector<Field> fields = {{v1::AttendRequest::kQueryDataFieldNumber, "query", &request.query},
-                               {v1::AttendRequest::kKeyDataFieldNumber, "key", &request.key},
-                               {v1::AttendRequest::kValueDataFieldNumber, "value", &request.value}};
-  if (request.mask.boolean) {
-    fields.push_back({v1::AttendRequest::kMaskDataFieldNumber, "mask.boolean", &*request.mask.boolean});
-  }
-
+absl::StatusOr<DescribedRequest> DescribeRequest(const AttendRequest& request) {
   // Without an offset the message would be that of another mask.
   if (request.mask.causal_offsets && request.mask.causal_offsets->empty()) {
     return absl::InvalidArgumentError("mask.causal.offsets: there are none, expected one a batch entry");
   }
+  struct Field {
+    v1::TensorName tensor;
+    int data_field_number;
+    absl::string_view name;
+    const TensorView* view;
+  };
+  std::vector<Field> fields = {
+      {v1::TENSOR_NAME_QUERY, v1::AttendRequest::kQueryDataFieldNumber, "query", &request.query},
+      {v1::TENSOR_NAME_KEY, v1::AttendRequest::kKeyDataFieldNumber, "key", &request.key},
+      {v1::TENSOR_NAME_VALUE, v1::AttendRequest::kValueDataFieldNumber, "value", &request.value}};
+  if (request.mask.boolean) {
+    fields.push_back(
+        {v1::TENSOR_NAME_MASK, v1::AttendRequest::kMaskDataFieldNumber, "mask.boolean", &*request.mask.boolean});
+  }
 
+  DescribedRequest described{.problem = Describe(request), .tensors = {}};
+  for (const auto& [tensor, data_field_number, name, view] : fields) {
+    const auto size_bytes = SizeBytes(view->element_type, view->shape, name);
+    if (!size_bytes.ok()) return size_bytes.status();
+    if (*size_bytes == 0) continue;  // the server says what it thinks of that
+    if (view->data == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(name, ": data is null, expected ", *size_bytes, " bytes"));
+    }
+    described.tensors.push_back(
+        {tensor, data_field_number, name, static_cast<const std::byte*>(view->data), *size_bytes});
+  }
+  return described;
+}
+
+absl::StatusOr<std::vector<MessagePart>> EncodeRequest(const DescribedRequest& request) {
   v1::AttendRequest header;
-  *header.mutable_problem() = Describe(request);
+  *header.mutable_problem() = request.problem;
   std::vector<MessagePart> parts(1);
   header.SerializeToString(&parts[0].owned);
 
   std::size_t left_bytes = INT_MAX - parts[0].owned.size();
-  for (const Field& field : fields) {
-    const auto size_bytes = SizeBytes(field.view->element_type, field.view->shape, field.name);
-    if (!size_bytes.ok()) return size_bytes.status();
-    if (*size_bytes == 0) continue;  // the server says what it thinks of that
-    if (field.view->data == nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat(field.name, ": data is null, expected ", *size_bytes, " bytes"));
-    }
-    MessagePart part{FieldPrefix(field.number, *size_bytes), field.view->data, *size_bytes};
-    if (*size_bytes > left_bytes || part.owned.size() > left_bytes - *size_bytes) {
-      return absl::ResourceExhaustedError(absl::StrCat(field.name, ": with ", *size_bytes,
+  for (const RequestTensor& tensor : request.tensors) {
+    MessagePart part{FieldPrefix(tensor.data_field_number, tensor.size_bytes), tensor.data, tensor.size_bytes};
+    if (tensor.size_bytes > left_bytes || part.owned.size() > left_bytes - tensor.size_bytes) {
+      return absl::ResourceExhaustedError(absl::StrCat(tensor.name, ": with ", tensor.size_bytes,
                                                        " bytes the request is over 2 GiB, which no message can hold"));
     }
-    left_bytes -= *size_bytes + part.owned.size();
+    left_bytes -= tensor.size_bytes + part.owned.size();
     parts.push_back(std::move(part));
   }
   return parts;
+}
+
+absl::StatusOr<std::vector<MessagePart>> EncodeRequest(const AttendRequest& request) {
+  const auto described = DescribeRequest(request);
+  if (!described.ok()) return described.status();
+  return EncodeRequest(*described);
 }
 
 }  // namespace attnd

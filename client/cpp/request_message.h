@@ -2,6 +2,8 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
+#include <attnd/v1/attention.pb.h>
 
 #include <cstddef>
 #include <string>
@@ -18,7 +20,31 @@ struct MessagePart {
   std::size_t borrowed_size_bytes = 0;
 };
 
-// INVALID_ARGUMENT where a view is no tensor, RESOURCE_EXHAUSTED where the message would not fit 2 GiB.
+// A tensor of a request, where the caller has it.
+struct RequestTensor {
+  v1::TensorName tensor;
+  int data_field_number;   // of AttendRequest
+  absl::string_view name;  // for errors
+  const std::byte* data;
+  std::size_t size_bytes;
+};
+
+// A request whose tensors have been looked for and are there. Empty ones are left out.
+struct DescribedRequest {
+  v1::AttentionProblem problem;
+  std::vector<RequestTensor> tensors;
+};
+
+// INVALID_ARGUMENT where a view is no tensor.
+absl::StatusOr<DescribedRequest> DescribeRequest(const AttendRequest& request);
+
+// RESOURCE_EXHAUSTED where the message would not fit 2 GiB.
+absl::StatusOr<std::vector<MessagePart>> EncodeRequest(const DescribedRequest& request);
+
+// Both.
 absl::StatusOr<std::vector<MessagePart>> EncodeRequest(const AttendRequest& request);
+
+// Tag and length of a field of bytes.
+std::string FieldPrefix(int field_number, std::size_t size_bytes);
 
 }  // namespace attnd

@@ -26,34 +26,6 @@ struct Parts {
   Tensor log_sum_exp;
 };
 
-absl::StatusOr<ElementType> FromProto(v1::ElementType type, absl::string_view name) {
-  switch (type) {
-    case v1::ELEMENT_TYPE_FLOAT32:
-      return ElementType::kFloat32;
-    case v1::ELEMENT_TYPE_BFLOAT16:
-      return ElementType::kBfloat16;
-    case v1::ELEMENT_TYPE_FLOAT16:
-      return ElementType::kFloat16;
-    default:
-      return absl::InternalError(absl::StrCat("the server's answer has an element type for ", name,
-                                              " that this client does not know: ", static_cast<int>(type)));
-  }
-}
-
-Report FromProto(const v1::Report& report) {
-  return {.kernel = report.kernel(),
-          .query_tile_rows = report.query_tile_rows(),
-          .key_tile_keys = report.key_tile_keys(),
-          .computed_tiles = report.computed_tiles(),
-          .skipped_tiles = report.skipped_tiles(),
-          .floating_point_operations = report.floating_point_operations(),
-          .empty_rows = report.empty_rows(),
-          .decode_seconds = report.decode_seconds(),
-          .queue_seconds = report.queue_seconds(),
-          .compute_seconds = report.compute_seconds(),
-          .encode_seconds = report.encode_seconds()};
-}
-
 // Reads a field of bytes; `message_size_bytes` bounds what is allocated for it.
 absl::Status ReadPayload(CodedInputStream& stream, std::size_t message_size_bytes, absl::string_view name,
                          Tensor& bytes) {
@@ -114,11 +86,43 @@ absl::StatusOr<Tensor> Describe(Tensor bytes, const v1::TensorDescription& descr
 
 }  // namespace
 
+absl::StatusOr<ElementType> FromProto(v1::ElementType type, absl::string_view name) {
+  switch (type) {
+    case v1::ELEMENT_TYPE_FLOAT32:
+      return ElementType::kFloat32;
+    case v1::ELEMENT_TYPE_BFLOAT16:
+      return ElementType::kBfloat16;
+    case v1::ELEMENT_TYPE_FLOAT16:
+      return ElementType::kFloat16;
+    default:
+      return absl::InternalError(absl::StrCat("the server's answer has an element type for ", name,
+                                              " that this client does not know: ", static_cast<int>(type)));
+  }
+}
+
+Report FromProto(const v1::Report& report) {
+  return {.kernel = report.kernel(),
+          .query_tile_rows = report.query_tile_rows(),
+          .key_tile_keys = report.key_tile_keys(),
+          .computed_tiles = report.computed_tiles(),
+          .skipped_tiles = report.skipped_tiles(),
+          .floating_point_operations = report.floating_point_operations(),
+          .empty_rows = report.empty_rows(),
+          .decode_seconds = report.decode_seconds(),
+          .queue_seconds = report.queue_seconds(),
+          .compute_seconds = report.compute_seconds(),
+          .encode_seconds = report.encode_seconds()};
+}
+
 absl::StatusOr<AttendResult> DecodeResponse(grpc::ByteBuffer* message) {
   grpc::ProtoBufferReader reader(message);
   if (!reader.status().ok()) return Malformed();
   CodedInputStream stream(&reader);
-  auto parts = ReadParts(stream, message->Length());
+  return DecodeResponse(stream, message->Length());
+}
+
+absl::StatusOr<AttendResult> DecodeResponse(CodedInputStream& stream, std::size_t size_bytes) {
+  auto parts = ReadParts(stream, size_bytes);
   if (!parts.ok()) return parts.status();
 
   AttendResult result;

@@ -65,6 +65,12 @@ grpc::Status FakeServer::Service::Attend(grpc::ServerContext* context, const v1:
   return owner_.handler_(*context, *request, *response);
 }
 
+grpc::Status FakeServer::Service::StreamAttend(grpc::ServerContext* context, MessageStream* stream) {
+  if (!owner_.options_.stream) return {grpc::StatusCode::UNIMPLEMENTED, "no StreamAttend"};
+  ++owner_.call_count_;
+  return owner_.options_.stream(*context, *stream);
+}
+
 grpc::Status FakeServer::Service::GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*,
                                                 v1::GetServerInfoResponse* response) {
   *response = owner_.options_.info;

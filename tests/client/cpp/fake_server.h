@@ -4,6 +4,7 @@
 #include <attnd/v1/attention.grpc.pb.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/sync_stream.h>
 
 #include <atomic>
 #include <functional>
@@ -17,6 +18,10 @@ namespace attnd::test {
 // Called once for each Attend, from several threads at once.
 using AttendHandler = std::function<grpc::Status(grpc::ServerContext& context, const v1::AttendRequest& request,
                                                  v1::AttendResponse& response)>;
+
+// Called once for each StreamAttend, from several threads at once.
+using MessageStream = grpc::ServerReaderWriter<v1::StreamAttendResponse, v1::StreamAttendRequest>;
+using StreamHandler = std::function<grpc::Status(grpc::ServerContext& context, MessageStream& stream)>;
 
 // Answers with the query as the output.
 grpc::Status AnswerQuery(grpc::ServerContext& context, const v1::AttendRequest& request, v1::AttendResponse& response);
@@ -35,6 +40,8 @@ struct FakeServerOptions {
   std::string listen = "127.0.0.1:0";
   bool has_health = true;
   v1::GetServerInfoResponse info = {};
+  // Default: the server has no StreamAttend.
+  StreamHandler stream = {};
 };
 
 class FakeServer {
@@ -48,7 +55,7 @@ class FakeServer {
 
   // "127.0.0.1:PORT" or "unix:PATH".
   const std::string& address() const { return address_; }
-  // Calls of Attend that arrived.
+  // Calls of Attend and of StreamAttend that arrived.
   int call_count() const { return call_count_; }
   void SetServing(bool is_serving);
   // Lets the calls that it has end, and takes no others.
@@ -60,6 +67,7 @@ class FakeServer {
     explicit Service(FakeServer& owner) : owner_(owner) {}
     grpc::Status Attend(grpc::ServerContext* context, const v1::AttendRequest* request,
                         v1::AttendResponse* response) override;
+    grpc::Status StreamAttend(grpc::ServerContext* context, MessageStream* stream) override;
     grpc::Status GetServerInfo(grpc::ServerContext* context, const v1::GetServerInfoRequest* request,
                                v1::GetServerInfoResponse* response) override;
 
