@@ -3,17 +3,19 @@
 //
 //   AttendCall call(context, deadline);
 //   call.Receive(message_size_bytes);  // the message has arrived
-//   call.Start(description, parsed_size_bytes, copy_inputs, done);  // what it says, and how its elements get in place
+//   auto memory = call.Open(description, max_answer_bytes);  // what it says; where its elements go
+//   … the elements are put there …
+//   call.Compute(parsed_size_bytes, done);
 //   … done(answer) on a worker …
 //   call.EncodeSeconds();
 //   call.EndEncode(sent_bytes);  // the answer has been handed on
 #pragma once
 
-#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +43,10 @@ struct AttendContext {
   std::int64_t max_message_bytes = 0;
   // What `admission` was made with.
   std::int64_t max_in_flight_bytes = 0;
+  // Bytes that the requests of one stream may hold before it is read no further.
+  std::int64_t max_stream_bytes = 0;
+  // How long a stream may stand still.
+  absl::Duration stream_stall = absl::InfiniteDuration();
 };
 
 // Where a request's elements go. Each points to as many bytes as the description said; mask is null where none came.
@@ -66,7 +72,7 @@ struct Answer {
   double decode_seconds = 0;
 };
 
-// One request. Not thread-safe, except for Cancel. Must live until `done` has run, and must not be destroyed in Start.
+// One request. Not thread-safe, except for Cancel. After Compute it must live until `done` has run.
 class AttendCall {
  public:
   // Runs exactly once, on a worker, and must not block. The statuses are those of core::Engine::Start.
@@ -81,15 +87,25 @@ class AttendCall {
   // because too many bytes are in flight.
   absl::Status Receive(std::int64_t message_size_bytes);
 
-  // Between the two: what understanding the message will take beyond it. RESOURCE_EXHAUSTED as above.
+  // Then: what understanding the message will take beyond it. RESOURCE_EXHAUSTED as above.
   absl::Status ReserveForParsing(std::int64_t size_bytes);
 
-  // Checks the problem, reserves all that it will hold, allocates, lets `copy_inputs` fill the inputs, and starts the
-  // engine. `copy_inputs` runs at most once, within this function; after it, the interface must not hold the message
-  // any more. `parsed_size_bytes` is how many bytes of the message were copied to understand it. Where the result is
-  // not OK, which is the caller's answer then, `done` never runs.
-  absl::Status Start(const core::ProblemDescription& description, std::int64_t parsed_size_bytes,
-                     absl::FunctionRef<void(const InputMemory&)> copy_inputs, Done done);
+  // For what the message says of its own time. The earlier of the two counts.
+  void LimitDeadline(absl::Time deadline) { deadline_ = std::min(deadline_, deadline); }
+  absl::Time deadline() const { return deadline_; }
+
+  // Then, at most once: checks the problem, reserves all that it will hold, and allocates it. Where the result is not
+  // OK, it is the caller's answer. RESOURCE_EXHAUSTED also where the answer is larger than `max_answer_bytes`.
+  absl::StatusOr<InputMemory> Open(const core::ProblemDescription& description, std::int64_t max_answer_bytes);
+  // After Open: what it has reserved for inputs and answer.
+  std::int64_t held_bytes() const { return held_bytes_; }
+
+  // After Open: the interface holds the message no more.
+  void ReleaseMessage() { message_ = Reservation(); }
+
+  // Then, at most once: all elements are in place, and are computed on. `parsed_size_bytes` is how many bytes of the
+  // message were copied to understand it.
+  void Compute(std::int64_t parsed_size_bytes, Done done);
 
   // After `done`: since the engine was done.
   double EncodeSeconds() const;
@@ -118,14 +134,15 @@ class AttendCall {
   absl::Status Explain(absl::Status status) const;
 
   const AttendContext context_;
-  const absl::Time deadline_;
+  absl::Time deadline_;
   const std::shared_ptr<core::Cancellation> cancellation_ = std::make_shared<core::Cancellation>();
 
   bool received_ = false;
   Clock::time_point received_at_;
   Clock::time_point computed_at_;
   Reservation message_;
-  std::optional<Inputs> inputs_;  // from Start until the engine is done
+  std::int64_t held_bytes_ = 0;
+  std::optional<Inputs> inputs_;  // from Open until the engine is done
   std::shared_ptr<Answer> answer_;
 };
 

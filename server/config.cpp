@@ -22,6 +22,9 @@ namespace {
 constexpr std::int64_t kMaxMessageBytesLimit = INT32_MAX;
 constexpr double kMaxSeconds = 24 * 60 * 60;
 constexpr int kMaxWorkers = 4096;
+// A pebibyte, so that no sum of sizes that fit it, and of what packing makes of them, leaves 63 bits.
+constexpr std::int64_t kMaxInFlightBytesLimit = std::int64_t{1} << 50;
+constexpr double kMinStallSeconds = 0.01;
 
 constexpr char kDescription[] =
     "attnd computes attention, softmax(Q*K^T*scale + mask)*V, as a gRPC service.\n"
@@ -109,8 +112,15 @@ void AddLimitOptions(CLI::App& app, Config& config) {
       ->envname("ATTND_MAX_IN_FLIGHT_BYTES")
       ->type_name("SIZE")
       ->default_str("half of the memory")
-      ->check(CLI::Range(std::int64_t{1}, INT64_MAX).description(""))
+      ->check(CLI::Range(std::int64_t{1}, kMaxInFlightBytesLimit).description(""))
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true).description(""))
+      ->group("Limits");
+  app.add_option("--stream-stall-seconds", config.stream_stall_seconds,
+                 "How long a stream may stand still: no part of a request comes, or no answer is taken")
+      ->envname("ATTND_STREAM_STALL_SECONDS")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(kMinStallSeconds, kMaxSeconds).description(""))
+      ->capture_default_str()
       ->group("Limits");
 }
 

@@ -23,7 +23,10 @@ struct Config {
   std::int64_t max_message_bytes = 0;
   // 0: half of the memory that this process may use. The other half is for what gRPC receives and has not yet handed
   // over.
+  // At most a pebibyte.
   std::int64_t max_in_flight_bytes = 0;
+  // How long a stream may stand still.
+  double stream_stall_seconds = 60;
 
   double drain_delay_seconds = 0;
   // Five seconds less than the 30 that Kubernetes gives by default.

@@ -35,8 +35,9 @@ struct Method {
 };
 
 // The methods that the server has, and last the one under which all others are counted.
-constexpr std::array<Method, 7> kMethods = {{
+constexpr std::array<Method, 8> kMethods = {{
     {"/attnd.v1.AttentionService/Attend", "unary", "attnd.v1.AttentionService", "Attend"},
+    {"/attnd.v1.AttentionService/StreamAttend", "bidi_stream", "attnd.v1.AttentionService", "StreamAttend"},
     {"/attnd.v1.AttentionService/GetServerInfo", "unary", "attnd.v1.AttentionService", "GetServerInfo"},
     {"/grpc.health.v1.Health/Check", "unary", "grpc.health.v1.Health", "Check"},
     {"/grpc.health.v1.Health/Watch", "server_stream", "grpc.health.v1.Health", "Watch"},
@@ -60,7 +61,12 @@ constexpr std::array<std::string_view, 17> kCodes = {
     "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
     "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
     "DataLoss", "Unauthenticated"};
-constexpr std::size_t kUnknownCode = 2;
+
+std::size_t CodeIndex(int grpc_code) {
+  constexpr std::size_t kUnknownCode = 2;
+  const bool known = grpc_code >= 0 && static_cast<std::size_t>(grpc_code) < kCodes.size();
+  return known ? static_cast<std::size_t>(grpc_code) : kUnknownCode;
+}
 
 constexpr std::array<std::string_view, 4> kPhases = {"decode", "queue", "compute", "encode"};
 
@@ -97,6 +103,13 @@ class Metrics::Impl {
                                  .Register(*registry);
     computed_tiles = &tiles.Add({{"state", "computed"}});
     skipped_tiles = &tiles.Add({{"state", "skipped"}});
+    Family<Counter>& requests = prometheus::BuildCounter()
+                                    .Name("attnd_stream_requests_total")
+                                    .Help("Requests of StreamAttend that ended, by the code of their status.")
+                                    .Register(*registry);
+    for (std::size_t code = 0; code < kCodes.size(); ++code) {
+      stream_requests[code] = &requests.Add({{"grpc_code", std::string(kCodes[code])}});
+    }
     prometheus::BuildGauge()
         .Name("attnd_build_info")
         .Help("Always 1; its labels say what runs.")
@@ -110,6 +123,7 @@ class Metrics::Impl {
   const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
 
   std::array<MethodMetrics, kMethods.size()> methods;
+  std::array<Counter*, kCodes.size()> stream_requests;
   std::array<Histogram*, kPhases.size()> phase_seconds;
   Counter* computed_tiles;
   Counter* skipped_tiles;
@@ -117,12 +131,15 @@ class Metrics::Impl {
                                                   "Multiplications and additions of the products in computed tiles.");
   Counter& worker_busy_seconds =
       AddCounter("attnd_worker_busy_seconds_total", "Seconds that worker threads spent computing, all together.");
-  Counter& received_bytes = AddCounter("attnd_received_bytes_total", "Bytes of Attend's request messages.");
-  Counter& sent_bytes = AddCounter("attnd_sent_bytes_total", "Bytes of Attend's response messages.");
+  Counter& received_bytes =
+      AddCounter("attnd_received_bytes_total", "Bytes of the request messages of Attend and StreamAttend.");
+  Counter& sent_bytes =
+      AddCounter("attnd_sent_bytes_total", "Bytes of the response messages of Attend and StreamAttend.");
   Counter& copied_bytes =
-      AddCounter("attnd_copied_bytes_total", "Bytes of Attend's messages that were copied on their way.");
+      AddCounter("attnd_copied_bytes_total", "Bytes of those request messages that were copied on their way.");
   Gauge& requests_in_flight =
-      AddGauge("attnd_requests_in_flight", "Attend calls whose message has arrived and whose status is not yet sent.");
+      AddGauge("attnd_requests_in_flight",
+               "Requests of Attend and StreamAttend that have arrived or begun and whose status is not yet sent.");
   Gauge& in_flight_bytes = AddGauge(
       "attnd_in_flight_bytes", "Bytes that calls in flight hold: messages, tensors, packed keys and values, answers.");
 
@@ -179,10 +196,11 @@ void Metrics::CallStarted(std::string_view method) { impl_->methods[MethodIndex(
 
 void Metrics::CallHandled(std::string_view method, int grpc_code, double seconds) {
   const MethodMetrics& metrics = impl_->methods[MethodIndex(method)];
-  const bool known = grpc_code >= 0 && static_cast<std::size_t>(grpc_code) < kCodes.size();
-  metrics.handled[known ? static_cast<std::size_t>(grpc_code) : kUnknownCode]->Increment();
+  metrics.handled[CodeIndex(grpc_code)]->Increment();
   metrics.handling_seconds->Observe(seconds);
 }
+
+void Metrics::StreamRequestHandled(int grpc_code) { impl_->stream_requests[CodeIndex(grpc_code)]->Increment(); }
 
 void Metrics::AddRequestsInFlight(int change) { impl_->requests_in_flight.Increment(change); }
 

@@ -33,11 +33,15 @@ class Metrics final : public core::Observer {
   void CallStarted(std::string_view method);
   void CallHandled(std::string_view method, int grpc_code, double seconds);
 
-  // attnd_requests_in_flight: Attend calls whose message has arrived and whose status is not yet sent.
+  // attnd_stream_requests_total: a request of StreamAttend got its status.
+  void StreamRequestHandled(int grpc_code);
+
+  // attnd_requests_in_flight: requests, of Attend or of a stream, that have arrived or begun and whose status is not
+  // yet sent.
   void AddRequestsInFlight(int change);
   // attnd_in_flight_bytes, as Admission counts them.
   void SetInFlightBytes(std::int64_t bytes);
-  // Bytes of messages of Attend; and bytes of them that were copied on their way to the tensors.
+  // Bytes of messages of Attend and StreamAttend; and bytes of them that were copied on their way to the tensors.
   void AddReceivedBytes(std::int64_t bytes);
   void AddSentBytes(std::int64_t bytes);
   void AddCopiedBytes(std::int64_t bytes);

@@ -33,6 +33,8 @@ namespace {
 
 // A client may have this many calls under way on one connection; gRPC's clients keep further ones waiting.
 constexpr int kMaxConcurrentStreams = 1024;
+// A stream may hold this many largest messages while it is read: one is computed while the next one comes.
+constexpr std::int64_t kMaxStreamMessages = 2;
 // A peer that is silent this long is asked for a sign of life, and its connection closed without one.
 constexpr int kKeepaliveTimeMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
@@ -102,7 +104,9 @@ Server::Server(const Config& config)
                .metrics = &metrics_,
                .send_queues = &send_queues_,
                .max_message_bytes = config.max_message_bytes,
-               .max_in_flight_bytes = config.max_in_flight_bytes},
+               .max_in_flight_bytes = config.max_in_flight_bytes,
+               .max_stream_bytes = kMaxStreamMessages * config.max_message_bytes,
+               .stream_stall = absl::Seconds(config.stream_stall_seconds)},
       service_(std::make_unique<attnd_v1::Service>(context_)) {}
 
 absl::Status Server::Listen(const Config& config) {
@@ -178,6 +182,7 @@ void Server::Stop(absl::Duration grace_period) {
   Drain();
   send_queues_.StartWatching();
   AwaitSent(deadline);
+  service_->DrainStreams();
   absl::Notification ended;
   std::thread shutdown([this, deadline, &ended] {
     grpc_->Shutdown(absl::ToChronoTime(deadline));

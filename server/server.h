@@ -56,8 +56,8 @@ class Server {
   std::int64_t handled_count() const { return calls_.handled_count(); }
 
   // Accepts no further calls and returns when all have ended: by themselves, or UNAVAILABLE after `grace_period`.
-  // Streams that only their clients would end (health watches, reflection) end UNAVAILABLE at once. A second call does
-  // nothing.
+  // Streams that only their clients would end (health watches, reflection) end UNAVAILABLE at once; those of
+  // StreamAttend when what has arrived whole is answered. A second call does nothing.
   void Stop(absl::Duration grace_period);
   // Lets a Stop under way end its calls at once.
   void HastenStop() { hasten_ = true; }

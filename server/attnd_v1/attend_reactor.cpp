@@ -24,7 +24,10 @@ absl::Status NotOneMessage(absl::string_view found) {
 }  // namespace
 
 AttendReactor::AttendReactor(const AttendContext& context, grpc::GenericCallbackServerContext* call)
-    : call_(call), attend_(context, absl::FromChrono(call->deadline())), send_queues_(*context.send_queues) {
+    : call_(call),
+      attend_(context, absl::FromChrono(call->deadline())),
+      max_message_bytes_(context.max_message_bytes),
+      send_queues_(*context.send_queues) {
   StartRead(&request_);
 }
 
@@ -70,23 +73,26 @@ absl::Status AttendReactor::StartProblem() {
   const auto message_size_bytes = static_cast<std::int64_t>(request_.Length());
   if (absl::Status status = attend_.Receive(message_size_bytes); !status.ok()) return status;
   grpc::ProtoBufferReader scanned_message(&request_);
-  const absl::StatusOr<ScannedRequest> scanned = Scan(scanned_message, message_size_bytes);
-  if (!scanned.ok()) return scanned.status();
-  const auto header_bytes = static_cast<std::int64_t>(scanned->header.size());
+  ScannedMessage scanned;
+  if (absl::Status status = ScanRequest(scanned_message, message_size_bytes, scanned); !status.ok()) return status;
+  const auto header_bytes = static_cast<std::int64_t>(scanned.header.size());
   if (absl::Status status = attend_.ReserveForParsing(kMaxParsedBytesPerHeaderByte * header_bytes); !status.ok()) {
     return status;
   }
-  const absl::StatusOr<core::ProblemDescription> description = ParseHeader(*scanned);
+  const absl::StatusOr<v1::AttendRequest> parsed = ParseRequest(scanned);
+  if (!parsed.ok()) return parsed.status();
+  const absl::StatusOr<core::ProblemDescription> description = ToDescription(*parsed, scanned);
   if (!description.ok()) return description.status();
-  const auto copy_inputs = [this, &scanned](const InputMemory& memory) {
-    {
-      grpc::ProtoBufferReader copied_message(&request_);
-      CopyPayloads(copied_message, *scanned, memory);
-    }
-    request_.Clear();
-  };
-  return attend_.Start(*description, header_bytes, copy_inputs,
-                       [this](AnswerOrStatus answer) { OnAnswer(std::move(answer)); });
+  const absl::StatusOr<InputMemory> memory = attend_.Open(*description, max_message_bytes_);
+  if (!memory.ok()) return memory.status();
+  {
+    grpc::ProtoBufferReader copied_message(&request_);
+    CopyPayloads(copied_message, scanned, *memory);
+  }
+  request_.Clear();
+  attend_.ReleaseMessage();
+  attend_.Compute(header_bytes, [this](AnswerOrStatus answer) { OnAnswer(std::move(answer)); });
+  return absl::OkStatus();
 }
 
 void AttendReactor::OnAnswer(AnswerOrStatus answer) {

@@ -10,6 +10,7 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -49,6 +50,7 @@ class AttendReactor final : public grpc::ServerGenericBidiReactor {
 
   grpc::GenericCallbackServerContext* const call_;
   AttendCall attend_;
+  const std::int64_t max_message_bytes_;
   const SendQueues& send_queues_;
 
   // Each belongs to one of gRPC's operations while that is under way.

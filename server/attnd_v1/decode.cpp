@@ -2,7 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/string_view.h>
-#include <attnd/v1/attention.pb.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 #include <array>
@@ -16,14 +18,10 @@
 namespace attnd::server::attnd_v1 {
 namespace {
 
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::ZeroCopyInputStream;
-
-constexpr std::uint32_t kLengthDelimited = 2;
-
-absl::Status Malformed(const ByteReader& reader, absl::string_view found) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("request: not a valid AttendRequest: ", found, " before byte ", reader.position_bytes()));
-}
 
 // A tag or a length: at most 5 bytes, of which the last may not be continued. Bits past the 32nd are dropped from it,
 // as protobuf does for tags.
@@ -38,96 +36,208 @@ bool ReadVarint32(ByteReader& reader, std::uint64_t& value) {
   return false;
 }
 
-// Reads the length of a field, which must fit into the rest of the message.
-bool ReadLength(ByteReader& reader, std::int64_t message_size_bytes, std::int64_t& length_bytes) {
-  std::uint64_t value = 0;
-  if (!ReadVarint32(reader, value)) return false;
-  length_bytes = static_cast<std::int64_t>(value);
-  return length_bytes <= message_size_bytes - reader.position_bytes();
-}
-
 void AppendVarint(std::uint64_t value, std::string& bytes) {
   for (; value >= 0x80; value >>= 7) bytes.push_back(static_cast<char>(value | 0x80));
   bytes.push_back(static_cast<char>(value));
 }
 
-Payload* PayloadOf(int field_number, ScannedRequest& request) {
-  switch (field_number) {
+WireFormatLite::WireType WireTypeOf(const FieldDescriptor& field) {
+  return WireFormatLite::WireTypeForFieldType(static_cast<WireFormatLite::FieldType>(field.type()));
+}
+
+// Where the elements that a field holds are to be noted; null for every other field.
+Payload* PayloadOf(const FieldDescriptor& field, ScannedMessage& scanned) {
+  if (field.type() != FieldDescriptor::TYPE_BYTES) return nullptr;
+  if (field.containing_type() == v1::TensorPart::descriptor()) return &scanned.part;
+  switch (field.number()) {
     case v1::AttendRequest::kQueryDataFieldNumber:
-      return &request.query;
+      return &scanned.query;
     case v1::AttendRequest::kKeyDataFieldNumber:
-      return &request.key;
+      return &scanned.key;
     case v1::AttendRequest::kValueDataFieldNumber:
-      return &request.value;
+      return &scanned.value;
     case v1::AttendRequest::kMaskDataFieldNumber:
-      return &request.mask;
+      return &scanned.mask;
     default:
       return nullptr;
   }
 }
 
-absl::Status AppendToHeader(ByteReader& reader, std::uint32_t tag, std::int64_t length_bytes, std::string& header) {
-  AppendVarint(tag, header);
-  AppendVarint(static_cast<std::uint64_t>(length_bytes), header);
-  const std::size_t begin = header.size();
-  if (length_bytes > kMaxHeaderBytes - static_cast<std::int64_t>(begin)) {
+// Whether a field is a message that holds elements.
+bool HoldsPayloads(const FieldDescriptor& field) {
+  return field.type() == FieldDescriptor::TYPE_MESSAGE && (field.message_type() == v1::AttendRequest::descriptor() ||
+                                                           field.message_type() == v1::TensorPart::descriptor());
+}
+
+class Scanner {
+ public:
+  Scanner(ZeroCopyInputStream& message, const Descriptor& type, ScannedMessage& scanned)
+      : reader_(message), message_type_(type), scanned_(scanned) {}
+
+  // The fields of a message, or of a message within it, of this type that ends at `end_bytes`.
+  absl::Status ScanFields(const Descriptor& type, std::int64_t end_bytes, std::string& header) {
+    while (reader_.position_bytes() < end_bytes) {
+      if (absl::Status status = ScanField(type, end_bytes, header); !status.ok()) return status;
+      if (reader_.position_bytes() > end_bytes) return Malformed("a field goes past its message's end");
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Malformed(absl::string_view found) const {
+    return absl::InvalidArgumentError(absl::StrCat("request: not a valid ", message_type_.name(), ": ", found,
+                                                   " before byte ", reader_.position_bytes()));
+  }
+
+  absl::Status ScanField(const Descriptor& type, std::int64_t end_bytes, std::string& header) {
+    std::uint64_t wide_tag = 0;
+    if (!ReadVarint32(reader_, wide_tag)) return Malformed("a field's number is not complete");
+    const auto tag = static_cast<std::uint32_t>(wide_tag);
+    const int number = static_cast<int>(tag >> 3);
+    if (number == 0) return Malformed("field number 0 found");
+    const FieldDescriptor* field = type.FindFieldByNumber(number);
+    if (field == nullptr || (tag & 7) != WireTypeOf(*field)) return UnknownField(type, "", number);
+    if (field->real_containing_oneof() != nullptr && scanned_.content != number) SwitchContent(number);
+    if ((tag & 7) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) return AppendScalar(tag, header);
+
+    std::uint64_t length = 0;
+    if (!ReadVarint32(reader_, length) || static_cast<std::int64_t>(length) > end_bytes - reader_.position_bytes()) {
+      return Malformed(absl::StrCat("a length of field ", number, " that goes past the end of the message found"));
+    }
+    const auto length_bytes = static_cast<std::int64_t>(length);
+    if (HoldsPayloads(*field)) return ScanMessage(*field, tag, length_bytes, header);
+    Payload* const payload = PayloadOf(*field, scanned_);
+    if (payload == nullptr) return AppendBytes(tag, length_bytes, header);
+    // The last one counts, as everywhere in protobuf.
+    *payload = {.begin_bytes = reader_.position_bytes(), .size_bytes = length_bytes};
+    return reader_.Skip(length_bytes) ? absl::OkStatus() : Malformed("the end of the message found");
+  }
+
+  // The last member of a oneof counts, with nothing of an earlier one.
+  void SwitchContent(int number) {
+    scanned_.query = scanned_.key = scanned_.value = scanned_.mask = scanned_.part = Payload();
+    scanned_.content = number;
+  }
+
+  absl::Status ScanMessage(const FieldDescriptor& field, std::uint32_t tag, std::int64_t length_bytes,
+                           std::string& header) {
+    std::string inner;
+    if (absl::Status status = ScanFields(*field.message_type(), reader_.position_bytes() + length_bytes, inner);
+        !status.ok()) {
+      return status;
+    }
+    if (absl::Status status = CheckHeaderSize(static_cast<std::int64_t>(inner.size()), header); !status.ok()) {
+      return status;
+    }
+    AppendVarint(tag, header);
+    AppendVarint(inner.size(), header);
+    header += inner;
+    return absl::OkStatus();
+  }
+
+  // A field of a fixed size or a varint, as it is: the parser judges it.
+  absl::Status AppendScalar(std::uint32_t tag, std::string& header) {
+    if (absl::Status status = CheckHeaderSize(0, header); !status.ok()) return status;
+    AppendVarint(tag, header);
+    std::uint8_t byte = 0x80;
+    const auto append = [&] {
+      if (!reader_.ReadByte(byte)) return false;
+      header.push_back(static_cast<char>(byte));
+      return true;
+    };
+    int size_bytes = (tag & 7) == WireFormatLite::WIRETYPE_FIXED64 ? 8 : 4;
+    if ((tag & 7) == WireFormatLite::WIRETYPE_VARINT) {
+      constexpr int kMaxVarintBytes = 10;
+      size_bytes = 0;
+      for (int i = 0; i < kMaxVarintBytes && byte >= 0x80; ++i) {
+        if (!append()) return Malformed("the end of the message found");
+      }
+      if (byte >= 0x80) return Malformed("a number of more than 10 bytes found");
+    }
+    for (int i = 0; i < size_bytes; ++i) {
+      if (!append()) return Malformed("the end of the message found");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AppendBytes(std::uint32_t tag, std::int64_t length_bytes, std::string& header) {
+    if (absl::Status status = CheckHeaderSize(length_bytes, header); !status.ok()) return status;
+    AppendVarint(tag, header);
+    AppendVarint(static_cast<std::uint64_t>(length_bytes), header);
+    const std::size_t begin = header.size();
+    header.resize(begin + static_cast<std::size_t>(length_bytes));
+    const bool read = reader_.Read(reinterpret_cast<std::byte*>(header.data() + begin), length_bytes);
+    return read ? absl::OkStatus() : Malformed("the end of the message found");
+  }
+
+  static absl::Status CheckHeaderSize(std::int64_t added_bytes, const std::string& header) {
+    if (added_bytes <= kMaxHeaderBytes - static_cast<std::int64_t>(header.size())) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(
         "request: more than ", kMaxHeaderBytes, " bytes found outside of the …_data fields, at most as many expected"));
   }
-  header.resize(begin + static_cast<std::size_t>(length_bytes));
-  const bool read = reader.Read(reinterpret_cast<std::byte*>(header.data() + begin), length_bytes);
-  return read ? absl::OkStatus() : Malformed(reader, "the end of the message found");
+
+  ByteReader reader_;
+  const Descriptor& message_type_;
+  ScannedMessage& scanned_;
+};
+
+absl::Status Scan(ZeroCopyInputStream& message, const Descriptor& type, std::int64_t size_bytes,
+                  ScannedMessage& scanned) {
+  return Scanner(message, type, scanned).ScanFields(type, size_bytes, scanned.header);
 }
 
-absl::Status ScanField(ByteReader& reader, std::int64_t message_size_bytes, ScannedRequest& request) {
-  std::uint64_t wide_tag = 0;
-  if (!ReadVarint32(reader, wide_tag)) return Malformed(reader, "a field's number is not complete");
-  const auto tag = static_cast<std::uint32_t>(wide_tag);
-  const int number = static_cast<int>(tag >> 3);
-  if (number == 0) return Malformed(reader, "field number 0 found");
-  // Every field of a request is a message or bytes, so what is not length-delimited is not known either.
-  const google::protobuf::Descriptor& type = *v1::AttendRequest::descriptor();
-  if ((tag & 7) != kLengthDelimited || type.FindFieldByNumber(number) == nullptr) return UnknownField(type, "", number);
-  std::int64_t length_bytes = 0;
-  if (!ReadLength(reader, message_size_bytes, length_bytes)) {
-    return Malformed(reader,
-                     absl::StrCat("a length of field ", number, " that goes past the end of the message found"));
+template <typename Message>
+absl::StatusOr<Message> Parse(const ScannedMessage& scanned) {
+  Message parsed;
+  if (!parsed.ParseFromString(scanned.header)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("request: not a valid ", Message::descriptor()->name(), ": protobuf's parser refused it"));
   }
-  Payload* const payload = PayloadOf(number, request);
-  if (payload == nullptr) return AppendToHeader(reader, tag, length_bytes, request.header);
-  // The last one counts, as everywhere in protobuf.
-  *payload = {.begin_bytes = reader.position_bytes(), .size_bytes = length_bytes};
-  return reader.Skip(length_bytes) ? absl::OkStatus() : Malformed(reader, "the end of the message found");
+  if (absl::Status status = CheckKnownFields(parsed, ""); !status.ok()) return status;
+  return parsed;
 }
 
 }  // namespace
 
-absl::StatusOr<ScannedRequest> Scan(ZeroCopyInputStream& message, std::int64_t size_bytes) {
-  ByteReader reader(message);
-  ScannedRequest request;
-  while (reader.position_bytes() < size_bytes) {
-    if (absl::Status status = ScanField(reader, size_bytes, request); !status.ok()) return status;
-  }
-  return request;
+absl::Status ScanRequest(ZeroCopyInputStream& message, std::int64_t size_bytes, ScannedMessage& scanned) {
+  return Scan(message, *v1::AttendRequest::descriptor(), size_bytes, scanned);
 }
 
-absl::StatusOr<core::ProblemDescription> ParseHeader(const ScannedRequest& request) {
-  v1::AttendRequest parsed;
-  if (!parsed.ParseFromString(request.header)) {
-    return absl::InvalidArgumentError("problem: not a valid AttentionProblem: protobuf's parser refused it");
-  }
-  if (absl::Status status = CheckKnownFields(parsed, ""); !status.ok()) return status;
-  return ToDescription(parsed, {.query_size_bytes = request.query.size_bytes,
-                                .key_size_bytes = request.key.size_bytes,
-                                .value_size_bytes = request.value.size_bytes,
-                                .mask_size_bytes = request.mask.size_bytes});
+absl::Status ScanStreamRequest(ZeroCopyInputStream& message, std::int64_t size_bytes, ScannedMessage& scanned) {
+  return Scan(message, *v1::StreamAttendRequest::descriptor(), size_bytes, scanned);
 }
 
-void CopyPayloads(ZeroCopyInputStream& message, const ScannedRequest& request, const InputMemory& memory) {
-  std::array<std::pair<Payload, std::byte*>, 4> payloads = {{{request.query, memory.query},
-                                                             {request.key, memory.key},
-                                                             {request.value, memory.value},
-                                                             {request.mask, memory.mask}}};
+std::uint64_t ReadStreamId(const ScannedMessage& scanned) {
+  google::protobuf::io::CodedInputStream stream(reinterpret_cast<const std::uint8_t*>(scanned.header.data()),
+                                                static_cast<int>(scanned.header.size()));
+  constexpr std::uint32_t kIdTag =
+      WireFormatLite::MakeTag(v1::StreamAttendRequest::kIdFieldNumber, WireFormatLite::WIRETYPE_VARINT);
+  std::uint64_t id = 0;
+  return stream.ReadTag() == kIdTag && stream.ReadVarint64(&id) ? id : 0;
+}
+
+absl::StatusOr<v1::AttendRequest> ParseRequest(const ScannedMessage& scanned) {
+  return Parse<v1::AttendRequest>(scanned);
+}
+
+absl::StatusOr<v1::StreamAttendRequest> ParseStreamRequest(const ScannedMessage& scanned) {
+  return Parse<v1::StreamAttendRequest>(scanned);
+}
+
+absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& request,
+                                                       const ScannedMessage& scanned) {
+  return ToDescription(request.has_problem() ? &request.problem() : nullptr,
+                       {.query_size_bytes = scanned.query.size_bytes,
+                        .key_size_bytes = scanned.key.size_bytes,
+                        .value_size_bytes = scanned.value.size_bytes,
+                        .mask_size_bytes = scanned.mask.size_bytes});
+}
+
+void CopyPayloads(ZeroCopyInputStream& message, const ScannedMessage& scanned, const InputMemory& memory) {
+  std::array<std::pair<Payload, std::byte*>, 4> payloads = {{{scanned.query, memory.query},
+                                                             {scanned.key, memory.key},
+                                                             {scanned.value, memory.value},
+                                                             {scanned.mask, memory.mask}}};
   std::sort(payloads.begin(), payloads.end(),
             [](const auto& a, const auto& b) { return a.first.begin_bytes < b.first.begin_bytes; });
   ByteReader reader(message);
@@ -137,6 +247,13 @@ void CopyPayloads(ZeroCopyInputStream& message, const ScannedRequest& request, c
         reader.Skip(payload.begin_bytes - reader.position_bytes()) && reader.Read(destination, payload.size_bytes);
     assert(found);
   }
+}
+
+void CopyPart(ZeroCopyInputStream& message, const ScannedMessage& scanned, std::byte* destination) {
+  ByteReader reader(message);
+  [[maybe_unused]] const bool found =
+      reader.Skip(scanned.part.begin_bytes) && reader.Read(destination, scanned.part.size_bytes);
+  assert(found);
 }
 
 }  // namespace attnd::server::attnd_v1

@@ -1,15 +1,15 @@
-// From the slices of a message to a problem's description and the places of its elements.
+// From the slices of a message to what it says and the places of its elements.
 //
-// The message is walked once: its `…_data` fields are noted and skipped, and the rest, which is small, is collected for
-// the generated parser. Then the elements are copied once, from the slices to where they are computed on. What
+// The message is walked once: its fields of elements are noted and skipped, and the rest, which is small, is collected
+// for the generated parser. Then the elements are copied once, from the slices to where they are computed on. What
 // protobuf's own parser would refuse is refused here, and what it would take is taken: tests hold one against the
 // other.
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <attnd/v1/attention.pb.h>
 #include <google/protobuf/io/zero_copy_stream.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -19,7 +19,7 @@
 
 namespace attnd::server::attnd_v1 {
 
-// The most bytes that everything but the `…_data` fields may take. Only key_lengths grows with a problem: this is
+// The most bytes that everything but the elements may take. Only key_lengths grows with a problem: this is
 // enough for the lengths of 349,000 batch entries of up to 2 million keys.
 inline constexpr std::int64_t kMaxHeaderBytes = 1 << 20;
 
@@ -34,26 +34,43 @@ struct Payload {
 };
 
 // A message of which nothing is understood yet but where its fields are.
-struct ScannedRequest {
+struct ScannedMessage {
+  // Of an AttendRequest, which may lie in a StreamAttendRequest.
   Payload query;
   Payload key;
   Payload value;
   Payload mask;
-  // An AttendRequest without its `…_data` fields, as bytes.
+  // Of a TensorPart.
+  Payload part;
+  // The number of the member of a StreamAttendRequest's oneof that came last; 0 where none came.
+  int content = 0;
+  // The message without its elements, as bytes.
   std::string header;
 };
 
-// `message` is an AttendRequest of `size_bytes` bytes, from its first byte. INVALID_ARGUMENT where the fields do not
-// fit into it, a field is not known or has a wrong wire type, or the header is over its limit. Allocates nothing but
-// the header.
-absl::StatusOr<ScannedRequest> Scan(google::protobuf::io::ZeroCopyInputStream& message, std::int64_t size_bytes);
+// `message` is an AttendRequest, or a StreamAttendRequest, of `size_bytes` bytes, from its first byte. INVALID_ARGUMENT
+// where the fields do not fit into it, a field is not known or has a wrong wire type, or the header is over its limit;
+// `scanned` then holds what came before. Allocates nothing but the header.
+absl::Status ScanRequest(google::protobuf::io::ZeroCopyInputStream& message, std::int64_t size_bytes,
+                         ScannedMessage& scanned);
+absl::Status ScanStreamRequest(google::protobuf::io::ZeroCopyInputStream& message, std::int64_t size_bytes,
+                               ScannedMessage& scanned);
 
-// INVALID_ARGUMENT where the header is not what attention.proto describes. It is for core::CheckProblem to say whether
-// the description holds together.
-absl::StatusOr<core::ProblemDescription> ParseHeader(const ScannedRequest& request);
+// The id of a StreamAttendRequest whose header begins with it; 0 where it does not.
+std::uint64_t ReadStreamId(const ScannedMessage& scanned);
+
+// INVALID_ARGUMENT where the header is not what attention.proto describes. The elements are left out of the result.
+absl::StatusOr<v1::AttendRequest> ParseRequest(const ScannedMessage& scanned);
+absl::StatusOr<v1::StreamAttendRequest> ParseStreamRequest(const ScannedMessage& scanned);
+
+// The problem that came whole. It is for core::CheckProblem to say whether the description holds together.
+absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& request, const ScannedMessage& scanned);
 
 // Copies the elements. `message` is the scanned one, from its first byte; `memory` has room for every payload.
-void CopyPayloads(google::protobuf::io::ZeroCopyInputStream& message, const ScannedRequest& request,
+void CopyPayloads(google::protobuf::io::ZeroCopyInputStream& message, const ScannedMessage& scanned,
                   const InputMemory& memory);
+// The same for the elements of a TensorPart.
+void CopyPart(google::protobuf::io::ZeroCopyInputStream& message, const ScannedMessage& scanned,
+              std::byte* destination);
 
 }  // namespace attnd::server::attnd_v1

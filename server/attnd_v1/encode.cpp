@@ -1,14 +1,15 @@
 #include "server/attnd_v1/encode.h"
 
-#include <attnd/v1/attention.pb.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <grpcpp/support/slice.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/attnd_v1/element_type.h"
+#include "server/attnd_v1/status_mapping.h"
 
 namespace attnd::server::attnd_v1 {
 namespace {
@@ -33,48 +34,154 @@ void FillReport(const Answer& answer, double encode_seconds, v1::Report& result)
   result.set_encode_seconds(encode_seconds);
 }
 
-std::string SerializeResult(const Answer& answer, double encode_seconds) {
-  v1::AttendResponse response;
-  v1::AttentionResult& result = *response.mutable_result();
+void FillResult(const Answer& answer, double encode_seconds, v1::AttentionResult& result) {
   Describe(answer.problem.output, *result.mutable_output());
   if (answer.problem.weights.has_value()) Describe(*answer.problem.weights, *result.mutable_weights());
   if (answer.problem.log_sum_exp.has_value()) Describe(*answer.problem.log_sum_exp, *result.mutable_log_sum_exp());
   FillReport(answer, encode_seconds, *result.mutable_report());
-  return response.SerializeAsString();
-}
-
-// What comes before the bytes of a `bytes` field: its tag and its length.
-void AppendFieldStart(int field_number, std::int64_t size_bytes, std::string& bytes) {
-  constexpr std::uint32_t kLengthDelimited = 2;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.WriteTag(static_cast<std::uint32_t>(field_number) << 3 | kLengthDelimited);
-  coded.WriteVarint64(static_cast<std::uint64_t>(size_bytes));
 }
 
 // A slice of the buffer that keeps the whole answer alive.
-grpc::Slice Share(const TensorMemory& buffer, const std::shared_ptr<const Answer>& answer) {
-  return {buffer.data(), static_cast<std::size_t>(buffer.size_bytes()),
+grpc::Slice Share(const TensorMemory& buffer, std::int64_t offset_bytes, std::int64_t size_bytes,
+                  const std::shared_ptr<const Answer>& answer) {
+  return {buffer.data() + offset_bytes, static_cast<std::size_t>(size_bytes),
           [](void* owner) { delete static_cast<std::shared_ptr<const Answer>*>(owner); },
           new std::shared_ptr<const Answer>(answer)};
+}
+
+// A message, front to back: small fields as they are serialised, elements where they lie.
+class MessageWriter {
+ public:
+  // Fields as they are on the wire.
+  void Append(const std::string& fields) {
+    small_fields_ += fields;
+    size_bytes_ += static_cast<std::int64_t>(fields.size());
+  }
+
+  void AppendElements(int field_number, const TensorMemory& buffer, std::int64_t offset_bytes, std::int64_t size_bytes,
+                      const std::shared_ptr<const Answer>& answer) {
+    AppendFieldStart(field_number, size_bytes);
+    Flush();
+    slices_.push_back(Share(buffer, offset_bytes, size_bytes, answer));
+    size_bytes_ += size_bytes;
+  }
+
+  void AppendMessage(int field_number, MessageWriter inner) {
+    AppendFieldStart(field_number, inner.size_bytes_);
+    Flush();
+    inner.Flush();
+    slices_.insert(slices_.end(), inner.slices_.begin(), inner.slices_.end());
+    size_bytes_ += inner.size_bytes_;
+  }
+
+  grpc::ByteBuffer Take() {
+    Flush();
+    return {slices_.data(), slices_.size()};
+  }
+
+ private:
+  // What comes before the contents of a field that is a message or bytes: its tag and its length.
+  void AppendFieldStart(int field_number, std::int64_t size_bytes) {
+    constexpr std::uint32_t kLengthDelimited = 2;
+    std::string start;
+    {
+      google::protobuf::io::StringOutputStream stream(&start);
+      google::protobuf::io::CodedOutputStream coded(&stream);
+      coded.WriteTag(static_cast<std::uint32_t>(field_number) << 3 | kLengthDelimited);
+      coded.WriteVarint64(static_cast<std::uint64_t>(size_bytes));
+    }
+    Append(start);
+  }
+
+  void Flush() {
+    if (small_fields_.empty()) return;
+    slices_.emplace_back(small_fields_);
+    small_fields_.clear();
+  }
+
+  std::string small_fields_;  // not in slices_ yet
+  std::vector<grpc::Slice> slices_;
+  std::int64_t size_bytes_ = 0;
+};
+
+// An AttendResponse.
+MessageWriter WriteResponse(const std::shared_ptr<const Answer>& answer, double encode_seconds) {
+  v1::AttendResponse small_fields;
+  FillResult(*answer, encode_seconds, *small_fields.mutable_result());
+  MessageWriter writer;
+  writer.Append(small_fields.SerializeAsString());
+  const auto add_tensor = [&](int field_number, const TensorMemory& buffer) {
+    if (buffer.size_bytes() > 0) writer.AppendElements(field_number, buffer, 0, buffer.size_bytes(), answer);
+  };
+  add_tensor(v1::AttendResponse::kOutputDataFieldNumber, answer->output);
+  add_tensor(v1::AttendResponse::kWeightsDataFieldNumber, answer->weights);
+  add_tensor(v1::AttendResponse::kLogSumExpDataFieldNumber, answer->log_sum_exp);
+  return writer;
+}
+
+std::string WithId(std::uint64_t id) {
+  v1::StreamAttendResponse response;
+  response.set_id(id);
+  return response.SerializeAsString();
+}
+
+std::string WithStatus(const absl::Status& status) {
+  const grpc::Status of_grpc = ToGrpcStatus(status);
+  v1::StreamAttendResponse response;
+  response.mutable_status()->set_code(of_grpc.error_code());
+  response.mutable_status()->set_message(of_grpc.error_message());
+  return response.SerializeAsString();
 }
 
 }  // namespace
 
 grpc::ByteBuffer Encode(const std::shared_ptr<const Answer>& answer, double encode_seconds) {
-  std::vector<grpc::Slice> slices;
-  std::string small_fields = SerializeResult(*answer, encode_seconds);
-  const auto add_tensor = [&](int field_number, const TensorMemory& buffer) {
-    if (buffer.size_bytes() == 0) return;
-    AppendFieldStart(field_number, buffer.size_bytes(), small_fields);
-    slices.emplace_back(small_fields);
-    small_fields.clear();
-    slices.push_back(Share(buffer, answer));
-  };
-  add_tensor(v1::AttendResponse::kOutputDataFieldNumber, answer->output);
-  add_tensor(v1::AttendResponse::kWeightsDataFieldNumber, answer->weights);
-  add_tensor(v1::AttendResponse::kLogSumExpDataFieldNumber, answer->log_sum_exp);
-  return {slices.data(), slices.size()};
+  return WriteResponse(answer, encode_seconds).Take();
+}
+
+grpc::ByteBuffer EncodeResponse(std::uint64_t id, const std::shared_ptr<const Answer>& answer, double encode_seconds) {
+  MessageWriter writer;
+  writer.Append(WithId(id));
+  writer.AppendMessage(v1::StreamAttendResponse::kResponseFieldNumber, WriteResponse(answer, encode_seconds));
+  writer.Append(WithStatus(absl::OkStatus()));
+  return writer.Take();
+}
+
+grpc::ByteBuffer EncodeResult(std::uint64_t id, const Answer& answer, double encode_seconds) {
+  v1::StreamAttendResponse response;
+  response.set_id(id);
+  FillResult(answer, encode_seconds, *response.mutable_result());
+  MessageWriter writer;
+  writer.Append(response.SerializeAsString());
+  return writer.Take();
+}
+
+grpc::ByteBuffer EncodePart(std::uint64_t id, const std::shared_ptr<const Answer>& answer, v1::TensorName tensor,
+                            std::int64_t offset_bytes, std::int64_t size_bytes, bool is_last) {
+  v1::TensorPart small_fields;
+  small_fields.set_tensor(tensor);
+  small_fields.set_offset_bytes(offset_bytes);
+  MessageWriter part;
+  part.Append(small_fields.SerializeAsString());
+  part.AppendElements(v1::TensorPart::kDataFieldNumber, BufferOf(*answer, tensor), offset_bytes, size_bytes, answer);
+  MessageWriter writer;
+  writer.Append(WithId(id));
+  writer.AppendMessage(v1::StreamAttendResponse::kPartFieldNumber, std::move(part));
+  if (is_last) writer.Append(WithStatus(absl::OkStatus()));
+  return writer.Take();
+}
+
+grpc::ByteBuffer EncodeStatus(std::uint64_t id, const absl::Status& status) {
+  MessageWriter writer;
+  writer.Append(WithId(id));
+  writer.Append(WithStatus(status));
+  return writer.Take();
+}
+
+const TensorMemory& BufferOf(const Answer& answer, v1::TensorName tensor) {
+  if (tensor == v1::TENSOR_NAME_WEIGHTS) return answer.weights;
+  if (tensor == v1::TENSOR_NAME_LOG_SUM_EXP) return answer.log_sum_exp;
+  return answer.output;
 }
 
 }  // namespace attnd::server::attnd_v1

@@ -9,6 +9,7 @@
 #include "core/limits.h"
 #include "core/machine.h"
 #include "server/attnd_v1/element_type.h"
+#include "server/attnd_v1/stream_reactor.h"
 #include "server/version.h"
 
 namespace attnd::server::attnd_v1 {
@@ -42,9 +43,13 @@ v1::GetServerInfoResponse DescribeServer(const AttendContext& context) {
   info.set_onednn_instruction_set(core::OnednnInstructionSet());
   info.set_vector_instruction_set(core::VectorInstructionSet());
   info.set_worker_count(context.engine->worker_count());
-  info.mutable_limits()->set_max_message_bytes(context.max_message_bytes);
-  info.mutable_limits()->set_max_in_flight_bytes(context.max_in_flight_bytes);
-  info.mutable_limits()->set_max_head_size(core::kMaxHeadSize);
+  v1::Limits& limits = *info.mutable_limits();
+  limits.set_max_message_bytes(context.max_message_bytes);
+  limits.set_max_in_flight_bytes(context.max_in_flight_bytes);
+  limits.set_max_head_size(core::kMaxHeadSize);
+  limits.set_max_stream_requests(kMaxStreamRequests);
+  limits.set_max_stream_bytes(context.max_stream_bytes);
+  limits.set_stream_stall_seconds(absl::ToDoubleSeconds(context.stream_stall));
   for (const core::KernelDescription& kernel : context.engine->kernels()) {
     v1::KernelInfo& added = *info.add_kernels();
     added.set_element_type(ToProto(kernel.element_type));

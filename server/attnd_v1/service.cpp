@@ -9,11 +9,13 @@
 
 #include "server/attnd_v1/attend_reactor.h"
 #include "server/attnd_v1/server_info.h"
+#include "server/attnd_v1/stream_reactor.h"
 
 namespace attnd::server::attnd_v1 {
 namespace {
 
 constexpr char kAttendMethod[] = "/attnd.v1.AttentionService/Attend";
+constexpr char kStreamAttendMethod[] = "/attnd.v1.AttentionService/StreamAttend";
 
 class UnknownMethodReactor final : public grpc::ServerGenericBidiReactor {
  public:
@@ -24,10 +26,10 @@ class UnknownMethodReactor final : public grpc::ServerGenericBidiReactor {
 
 }  // namespace
 
-// The service as reflection and gRPC's method table see it: Attend is left to the generic service.
+// The service as reflection and gRPC's method table see it: what carries tensors is left to the generic service.
 class Service::Typed final
-    : public v1::AttentionService::WithGenericMethod_Attend<
-          v1::AttentionService::WithCallbackMethod_GetServerInfo<v1::AttentionService::Service>> {
+    : public v1::AttentionService::WithGenericMethod_Attend<v1::AttentionService::WithGenericMethod_StreamAttend<
+          v1::AttentionService::WithCallbackMethod_GetServerInfo<v1::AttentionService::Service>>> {
  public:
   explicit Typed(v1::GetServerInfoResponse info) : info_(std::move(info)) {}
 
@@ -46,23 +48,27 @@ class Service::Typed final
 
 class Service::Generic final : public grpc::CallbackGenericService {
  public:
-  explicit Generic(const AttendContext& context) : context_(context) {}
+  Generic(const AttendContext& context, OpenStreams& streams) : context_(context), streams_(streams) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* call) override {
     if (call->method() == kAttendMethod) return new AttendReactor(context_, call);
+    if (call->method() == kStreamAttendMethod) return StreamReactor::Start(context_, call, streams_);
     return new UnknownMethodReactor;
   }
 
  private:
   const AttendContext context_;
+  OpenStreams& streams_;
 };
 
 Service::Service(const AttendContext& context)
     : context_(context),
       typed_(std::make_unique<Typed>(DescribeServer(context))),
-      generic_(std::make_unique<Generic>(context)) {}
+      generic_(std::make_unique<Generic>(context, streams_)) {}
 
 Service::~Service() = default;
+
+void Service::DrainStreams() { streams_.Drain(); }
 
 void Service::RegisterOn(grpc::ServerBuilder& builder) {
   // gRPC counts in int, where -1 is no limit.

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "server/attend.h"
+#include "server/attnd_v1/open_streams.h"
 
 namespace attnd::server::attnd_v1 {
 
@@ -22,11 +23,15 @@ class Service {
   // else serves end UNIMPLEMENTED there.
   void RegisterOn(grpc::ServerBuilder& builder);
 
+  // Lets every stream end when what it has received whole is answered. Any time.
+  void DrainStreams();
+
  private:
   class Typed;
   class Generic;
 
   const AttendContext context_;
+  OpenStreams streams_;
   std::unique_ptr<Typed> typed_;
   std::unique_ptr<Generic> generic_;
 };

@@ -73,9 +73,9 @@ absl::Status Translate(const v1::Mask& mask, core::MaskOptions& result) {
 
 }  // namespace
 
-absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& request, const PayloadSizes& sizes) {
-  if (!request.has_problem()) return NotGiven("problem", "an AttentionProblem");
-  const v1::AttentionProblem& problem = request.problem();
+absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttentionProblem* given, const PayloadSizes& sizes) {
+  if (given == nullptr) return NotGiven("problem", "an AttentionProblem");
+  const v1::AttentionProblem& problem = *given;
   core::ProblemDescription result;
   if (absl::Status status = Translate(problem.has_query(), problem.query(), "problem.query", result.query);
       !status.ok()) {
@@ -91,7 +91,7 @@ absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& 
   result.query_size_bytes = sizes.query_size_bytes;
   result.key_size_bytes = sizes.key_size_bytes;
   result.value_size_bytes = sizes.value_size_bytes;
-  if (sizes.mask_size_bytes > 0) result.mask_size_bytes = sizes.mask_size_bytes;
+  if (sizes.mask_size_bytes != 0) result.mask_size_bytes = sizes.mask_size_bytes;
   return result;
 }
 

@@ -10,7 +10,8 @@
 
 namespace attnd::server::attnd_v1 {
 
-// The lengths of the request's `…_data` fields; 0 where one is absent or empty, which the format does not tell apart.
+// How many bytes there are for each tensor; 0 where there are none, or none were mentioned, which the format does not
+// tell apart.
 struct PayloadSizes {
   std::int64_t query_size_bytes = 0;
   std::int64_t key_size_bytes = 0;
@@ -18,9 +19,9 @@ struct PayloadSizes {
   std::int64_t mask_size_bytes = 0;
 };
 
-// INVALID_ARGUMENT where a part that only the interface has is missing: a message, a member of the oneof, an element
-// type. `request` has passed CheckKnownFields; its own `…_data` fields are not looked at. The rest is checked by
+// INVALID_ARGUMENT where a part that only the interface has is missing: the problem itself (null), a message in it, a
+// member of the oneof, an element type. `problem` has passed CheckKnownFields. The rest is checked by
 // core::CheckProblem.
-absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& request, const PayloadSizes& sizes);
+absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttentionProblem* problem, const PayloadSizes& sizes);
 
 }  // namespace attnd::server::attnd_v1

@@ -96,8 +96,8 @@ TEST(Metrics, EveryCallsLabelsAreThereAtZero) {
     EXPECT_EQ(value, 0) << name;
     ++series;
   }
-  // 7 methods with 17 codes, and the buckets of their histogram and of the 4 phases with +Inf, sum and count.
-  EXPECT_EQ(series, 7 + 7 * 17 + (7 + 4) * (40 + 3));
+  // 8 methods with 17 codes, and the buckets of their histogram and of the 4 phases with +Inf, sum and count.
+  EXPECT_EQ(series, 8 + 8 * 17 + (8 + 4) * (40 + 3));
 }
 
 TEST(Metrics, EachHasAText) {

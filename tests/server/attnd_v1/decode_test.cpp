@@ -148,7 +148,7 @@ TEST(Decode, RefusesMalformedMessages) {
   ExpectRefused(good + "\xc2\x3e\xff\xff\xff\xff\x0f", "a length of field 1000 that goes past the end of the message");
   ExpectRefused(good + "\xc2\x3e\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "a length of field 1000");
   ExpectRefused(good + "\xc2\x3e", "a length of field 1000");
-  ExpectRefused(good + std::string("\x0a\x02\x0a\x05", 4), "problem: not a valid AttentionProblem");
+  ExpectRefused(good + std::string("\x0a\x02\x0a\x05", 4), "request: not a valid AttendRequest");
 }
 
 TEST(Decode, RefusesEveryPrefixThatProtobufRefuses) {

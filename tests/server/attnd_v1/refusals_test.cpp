@@ -280,8 +280,7 @@ TEST(Refusals, WhatIsNoAttendRequest) {
       "byte 2");
   const RawAnswer wrong_problem = CallRaw(server.channel(), kAttendMethod, "\x0a\x02\x0a\x05");
   EXPECT_EQ(wrong_problem.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(wrong_problem.status.error_message(),
-            "problem: not a valid AttentionProblem: protobuf's parser refused it");
+  EXPECT_EQ(wrong_problem.status.error_message(), "request: not a valid AttendRequest: protobuf's parser refused it");
 }
 
 }  // namespace

@@ -97,9 +97,13 @@ absl::StatusOr<Decoded> Decode(const Pieces& pieces) {
   std::int64_t size_bytes = 0;
   for (const std::string& piece : pieces) size_bytes += static_cast<std::int64_t>(piece.size());
   PieceStream scanned_message(pieces);
-  const absl::StatusOr<server::attnd_v1::ScannedRequest> scanned = server::attnd_v1::Scan(scanned_message, size_bytes);
-  if (!scanned.ok()) return scanned.status();
-  const absl::StatusOr<core::ProblemDescription> description = server::attnd_v1::ParseHeader(*scanned);
+  server::attnd_v1::ScannedMessage scanned;
+  if (absl::Status status = server::attnd_v1::ScanRequest(scanned_message, size_bytes, scanned); !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<v1::AttendRequest> request = server::attnd_v1::ParseRequest(scanned);
+  if (!request.ok()) return request.status();
+  const absl::StatusOr<core::ProblemDescription> description = server::attnd_v1::ToDescription(*request, scanned);
   if (!description.ok()) return description.status();
 
   Decoded decoded;
@@ -109,7 +113,7 @@ absl::StatusOr<Decoded> Decode(const Pieces& pieces) {
     return reinterpret_cast<std::byte*>(bytes.data());
   };
   PieceStream copied_message(pieces);
-  server::attnd_v1::CopyPayloads(copied_message, *scanned,
+  server::attnd_v1::CopyPayloads(copied_message, scanned,
                                  {.query = memory_for(decoded.query, description->query_size_bytes),
                                   .key = memory_for(decoded.key, description->key_size_bytes),
                                   .value = memory_for(decoded.value, description->value_size_bytes),
@@ -122,11 +126,11 @@ absl::StatusOr<Decoded> DecodeByReference(const std::string& message) {
   if (!request.ParseFromString(message)) return absl::InvalidArgumentError("protobuf refuses it");
   if (absl::Status status = server::attnd_v1::CheckKnownFields(request, ""); !status.ok()) return status;
   const auto size = [](const std::string& bytes) { return static_cast<std::int64_t>(bytes.size()); };
-  const absl::StatusOr<core::ProblemDescription> description =
-      server::attnd_v1::ToDescription(request, {.query_size_bytes = size(request.query_data()),
-                                                .key_size_bytes = size(request.key_data()),
-                                                .value_size_bytes = size(request.value_data()),
-                                                .mask_size_bytes = size(request.mask_data())});
+  const absl::StatusOr<core::ProblemDescription> description = server::attnd_v1::ToDescription(
+      request.has_problem() ? &request.problem() : nullptr, {.query_size_bytes = size(request.query_data()),
+                                                             .key_size_bytes = size(request.key_data()),
+                                                             .value_size_bytes = size(request.value_data()),
+                                                             .mask_size_bytes = size(request.mask_data())});
   if (!description.ok()) return description.status();
   return Decoded{.description = *description,
                  .query = request.query_data(),
