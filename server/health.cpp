@@ -13,6 +13,7 @@ void EnableHealthAndReflection() {
 void SetServing(grpc::HealthCheckServiceInterface& health, bool serving) {
   health.SetServingStatus("", serving);
   health.SetServingStatus("attnd.v1.AttentionService", serving);
+  health.SetServingStatus("liveness", true);
 }
 
 }  // namespace attnd::server

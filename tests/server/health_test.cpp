@@ -119,6 +119,13 @@ TEST(Health, CheckSaysServingAndThenNotServing) {
   EXPECT_EQ(Check(server, kService), kNotServing);
 }
 
+TEST(Health, IsAliveWhileDraining) {
+  RunningServer server;
+  EXPECT_EQ(Check(server, "liveness"), kServing);
+  server.server().Drain();
+  EXPECT_EQ(Check(server, "liveness"), kServing);
+}
+
 TEST(Health, WatchTellsOfTheChange) {
   RunningServer server;
   Watcher whole(server.channel(), "");
