@@ -34,8 +34,8 @@ def say(text):
 
 
 def run(command, accepted=(0,)):
-    """What the command prints; its exit status must be one of `accepted`."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=CALL_SECONDS, pass_fds=[3], check=False)
+    """What the command prints; its exit status must be one of `accepted`. It has our descriptors: FILE may be one."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CALL_SECONDS, close_fds=False, check=False)
     if done.returncode not in accepted:
         raise CheckFailed(f"{' '.join(map(str, command))}\n  exit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
