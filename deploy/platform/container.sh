@@ -31,7 +31,7 @@ make_image() {
   say "making a Debian 13 image, once, with $(packages "${lists[@]}" | wc -l) packages and what they depend on"
   "$way" build --network host --target dev --build-arg LISTS="${lists[*]}" --file "$here/Dockerfile" --tag "$image" "$context" \
     >"$log" 2>&1 </dev/null {lock}>&- &
-  maker=$! maker_ends_by=HUP # which podman hands on to the step under way, so that it leaves no container, as it would for TERM
+  maker=$! maker_ends_by=HUP # podman hands it on to the step under way and then cleans up, which it does for no other signal
   await state_of_image || {
     sed "s/^/  $way: /" "$log" | tail -n 40 >&2
     discard_context
