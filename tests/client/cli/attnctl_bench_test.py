@@ -48,16 +48,24 @@ class BenchTest(AttnctlTest):
             "element_type": "float16", "causal": True, "key_lengths": [5, 0]})
 
     def test_open_loop(self):
-        found = self.bench(*SMALL, "--rate=1000", "--seconds=0.1")
-        self.assertEqual((found["answered"], found["failed"]), (100, 0))
+        for flags in [], ["--stream"]:
+            found = self.bench(*SMALL, "--rate=1000", "--seconds=0.1", *flags)
+            self.assertEqual((found["answered"], found["failed"]), (100, 0))
+
+    def test_a_stream_is_one_call(self):
+        found = self.bench(*SMALL, "--requests=50", "--concurrency=4", "--stream")
+        self.assertEqual((found["answered"], found["failed"], found["load"]["stream"]), (50, 0, True))
+        eventually(lambda: self.server.metric("grpc_server_handled_total", grpc_method="StreamAttend", grpc_code="OK") == 1,
+                   "the stream has ended")
 
     def test_what_the_server_refuses_is_counted_by_status(self):
-        found = self.bench(*SMALL, "--causal", "--requests=3", status=CALL_FAILED)
-        self.assertEqual((found["answered"], found["failed"], found["latency_seconds"]), (0, 3, None))
-        failure = found["failures"].pop("INVALID_ARGUMENT")
-        self.assertEqual(failure["count"], 3)
-        self.assertIn("problem.mask.causal", failure["first_text"])
-        self.assertEqual(found["failures"], {})
+        for flags in [], ["--stream"]:
+            found = self.bench(*SMALL, "--causal", "--requests=3", *flags, status=CALL_FAILED)
+            self.assertEqual((found["answered"], found["failed"], found["latency_seconds"]), (0, 3, None))
+            failure = found["failures"].pop("INVALID_ARGUMENT")
+            self.assertEqual(failure["count"], 3)
+            self.assertIn("problem.mask.causal", failure["first_text"])
+            self.assertEqual(found["failures"], {})
 
     def test_as_text(self):
         text = self.attnctl("bench", *SMALL, "--requests=3", "--warm-up-seconds=0")
@@ -92,9 +100,15 @@ class InterruptedTest(unittest.TestCase):
                 self.assertGreater(self.report["answered"], 10)
 
     def test_also_where_the_server_computes_without_end(self):
+        self.check_endless()
+
+    def test_also_on_a_stream(self):
+        self.check_endless("--stream")
+
+    def check_endless(self, *flags):
         with Attnd("--workers=1") as server:
             for _ in self.interrupted(server.address, signal.SIGINT, "--heads=64", "--key-value-heads=1",
-                                      "--queries=131072", "--head-size=1"):
+                                      "--queries=131072", "--head-size=1", *flags):
                 eventually(lambda: server.metric("attnd_phase_duration_seconds_count", phase="decode") > 0, "a call")
             self.assertEqual((self.report["answered"], self.report["failed"]), (0, 0))
 
