@@ -113,11 +113,12 @@ class Attnd:
         return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) * 1024
 
     def await_idle(self):
-        """Waits until it holds nothing of any Attend call, and has ended every one that it started."""
+        """Waits until it holds nothing of any request, and has ended every call of Attend and StreamAttend that it started."""
         eventually(lambda: self.metric("attnd_requests_in_flight") == 0, "no request is in flight")
         eventually(lambda: self.metric("attnd_in_flight_bytes") == 0, "no bytes are in flight")
-        eventually(lambda: self.metric("grpc_server_started_total", grpc_method="Attend") ==
-                   self.metric("grpc_server_handled_total", grpc_method="Attend"), "every call that started has ended")
+        for method in ("Attend", "StreamAttend"):
+            eventually(lambda name=method: self.metric("grpc_server_started_total", grpc_method=name) ==
+                       self.metric("grpc_server_handled_total", grpc_method=name), f"every {method} that started has ended")
 
 
 def run_attnd(*arguments, settings=None):
