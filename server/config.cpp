@@ -122,6 +122,13 @@ void AddLimitOptions(CLI::App& app, Config& config) {
       ->check(CLI::Range(kMinStallSeconds, kMaxSeconds).description(""))
       ->capture_default_str()
       ->group("Limits");
+  app.add_option("--max-connection-age-seconds", config.max_connection_age_seconds,
+                 "After which clients are told to connect anew, and so look for new servers. 0: never")
+      ->envname("ATTND_MAX_CONNECTION_AGE_SECONDS")
+      ->type_name("SECONDS")
+      ->check(SecondsValidator().description(""))
+      ->capture_default_str()
+      ->group("Limits");
 }
 
 void AddShutdownOptions(CLI::App& app, Config& config) {

@@ -27,6 +27,8 @@ struct Config {
   std::int64_t max_in_flight_bytes = 0;
   // How long a stream may stand still.
   double stream_stall_seconds = 60;
+  // After which a connection takes no further calls. 0: never.
+  double max_connection_age_seconds = 0;
 
   double drain_delay_seconds = 0;
   // Five seconds less than the 30 that Kubernetes gives by default.

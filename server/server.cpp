@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -73,7 +74,7 @@ void PrepareGrpc() {
   EnableHealthAndReflection();
 }
 
-void SetConnectionArguments(grpc::ServerBuilder& builder) {
+void SetConnectionArguments(grpc::ServerBuilder& builder, const Config& config) {
   // Without this a second server would share the port in silence.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
@@ -81,6 +82,11 @@ void SetConnectionArguments(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinClientPingIntervalMs);
+  // Calls under way are finished on the old connection, however long they take.
+  if (config.max_connection_age_seconds > 0) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                               std::max(1, static_cast<int>(config.max_connection_age_seconds * 1000)));
+  }
   // gRPC inflates a compressed message whole before it looks at its size.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
@@ -125,7 +131,7 @@ absl::Status Server::Listen(const Config& config) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(config.listen, grpc::InsecureServerCredentials(), &port);
-  SetConnectionArguments(builder);
+  SetConnectionArguments(builder, config);
   grpc::ResourceQuota quota("attnd");
   quota.Resize(static_cast<std::size_t>(config.max_in_flight_bytes));
   builder.SetResourceQuota(quota);

@@ -61,6 +61,7 @@ TEST(Config, DefaultsListenOnLoopbackOnly) {
   EXPECT_EQ(config.metrics_listen, "127.0.0.1:9464");
   EXPECT_EQ(config.port_file, "");
   EXPECT_EQ(config.worker_count, 0);
+  EXPECT_EQ(config.max_connection_age_seconds, 0);
   EXPECT_EQ(config.drain_delay_seconds, 0);
   EXPECT_EQ(config.grace_period_seconds, 25);
   EXPECT_EQ(config.log_level, "info");
@@ -70,10 +71,27 @@ TEST(Config, DefaultsListenOnLoopbackOnly) {
 }
 
 TEST(Config, TakesEveryFlag) {
-  const Config config =
-      ParseWell({"--listen", "[::1]:0", "--metrics-listen=0.0.0.0:65535", "--port-file", "/p", "--workers", "3",
-                 "--max-message-bytes", "64MiB", "--max-in-flight-bytes", "1GiB", "--drain-delay-seconds", "1.5",
-                 "--grace-period-seconds", "0", "--log-level", "debug", "--log-format", "json"});
+  const Config config = ParseWell({"--listen",
+                                   "[::1]:0",
+                                   "--metrics-listen=0.0.0.0:65535",
+                                   "--port-file",
+                                   "/p",
+                                   "--workers",
+                                   "3",
+                                   "--max-message-bytes",
+                                   "64MiB",
+                                   "--max-in-flight-bytes",
+                                   "1GiB",
+                                   "--drain-delay-seconds",
+                                   "1.5",
+                                   "--grace-period-seconds",
+                                   "0",
+                                   "--log-level",
+                                   "debug",
+                                   "--log-format",
+                                   "json",
+                                   "--max-connection-age-seconds",
+                                   "2.5"});
   EXPECT_EQ(config.listen, "[::1]:0");
   EXPECT_EQ(config.metrics_listen, "0.0.0.0:65535");
   EXPECT_EQ(config.port_file, "/p");
@@ -82,6 +100,7 @@ TEST(Config, TakesEveryFlag) {
   EXPECT_EQ(config.max_in_flight_bytes, 1024 * kMebibyte);
   EXPECT_EQ(config.drain_delay_seconds, 1.5);
   EXPECT_EQ(config.grace_period_seconds, 0);
+  EXPECT_EQ(config.max_connection_age_seconds, 2.5);
   EXPECT_EQ(config.log_level, "debug");
   EXPECT_EQ(config.log_format, "json");
 }
@@ -102,12 +121,17 @@ TEST(Config, TakesSizesWithUnits) {
 }
 
 TEST(Config, TakesEveryVariableOfTheEnvironment) {
-  const std::vector<std::pair<const char*, std::string>> settings = {
-      {"ATTND_LISTEN", "unix:/a"},         {"ATTND_METRICS_LISTEN", "127.0.0.1:2"},
-      {"ATTND_PORT_FILE", "/b"},           {"ATTND_WORKERS", "5"},
-      {"ATTND_MAX_MESSAGE_BYTES", "1MiB"}, {"ATTND_MAX_IN_FLIGHT_BYTES", "2MiB"},
-      {"ATTND_DRAIN_DELAY_SECONDS", "6"},  {"ATTND_GRACE_PERIOD_SECONDS", "7"},
-      {"ATTND_LOG_LEVEL", "error"},        {"ATTND_LOG_FORMAT", "json"}};
+  const std::vector<std::pair<const char*, std::string>> settings = {{"ATTND_LISTEN", "unix:/a"},
+                                                                     {"ATTND_METRICS_LISTEN", "127.0.0.1:2"},
+                                                                     {"ATTND_PORT_FILE", "/b"},
+                                                                     {"ATTND_WORKERS", "5"},
+                                                                     {"ATTND_MAX_MESSAGE_BYTES", "1MiB"},
+                                                                     {"ATTND_MAX_IN_FLIGHT_BYTES", "2MiB"},
+                                                                     {"ATTND_DRAIN_DELAY_SECONDS", "6"},
+                                                                     {"ATTND_GRACE_PERIOD_SECONDS", "7"},
+                                                                     {"ATTND_LOG_LEVEL", "error"},
+                                                                     {"ATTND_LOG_FORMAT", "json"},
+                                                                     {"ATTND_MAX_CONNECTION_AGE_SECONDS", "8"}};
   std::vector<std::unique_ptr<Variable>> variables;
   for (const auto& [name, value] : settings) variables.push_back(std::make_unique<Variable>(name, value));
   const Config config = ParseWell({});
@@ -119,6 +143,7 @@ TEST(Config, TakesEveryVariableOfTheEnvironment) {
   EXPECT_EQ(config.max_in_flight_bytes, 2 * kMebibyte);
   EXPECT_EQ(config.drain_delay_seconds, 6);
   EXPECT_EQ(config.grace_period_seconds, 7);
+  EXPECT_EQ(config.max_connection_age_seconds, 8);
   EXPECT_EQ(config.log_level, "error");
   EXPECT_EQ(config.log_format, "json");
 }

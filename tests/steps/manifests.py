@@ -45,8 +45,11 @@ SERVICE_MONITOR = {
 
 # After drain delay and grace period: for the answers' last bytes, and for the process to end.
 STOP_MARGIN_SECONDS = 5
-# So many of the largest messages fit into half of the memory, which is what the server lets requests hold.
-LARGEST_MESSAGES_IN_MEMORY = 8
+# Half of the memory, which is what the server lets requests hold, has room for two of the largest. While one is decoded, it
+# takes its message, its tensors, which are as large, and (with as many queries as keys) a third for the output and two for
+# packed keys and values.
+LARGEST_REQUESTS_IN_MEMORY = 2
+MEMORY_PER_MESSAGE = 3
 
 _UNITS = {"Mi": 1 << 20, "MiB": 1 << 20, "Gi": 1 << 30, "GiB": 1 << 30}
 START_SECONDS = 60
@@ -138,7 +141,7 @@ def check_ports(manifests):
             yield f"Deployment: the port {name} is {port}, which is not where {variable} in the image says"
     service_ports = {port["name"]: port for port in manifests.one("Service")["spec"]["ports"]}
     if set(service_ports) != set(ports) or any(port["targetPort"] != name for name, port in service_ports.items()):
-        yield f"Service: its ports {list(service_ports.values())} do not lead to the container's of the same names, {list(ports)}"
+        yield f"Service: its ports {list(service_ports.values())} do not lead to the container's of the same names, {ports}"
     if service_ports["grpc"].get("appProtocol") != "kubernetes.io/h2c":
         yield "Service: the port grpc has not the appProtocol kubernetes.io/h2c"
     for monitor in manifests.of_kind("ServiceMonitor"):
@@ -171,8 +174,10 @@ def check_resources(manifests):
     if resources["requests"] != resources["limits"]:
         yield f"resources: the requests are not the limits: {resources}"
     memory, message = size_bytes(resources["limits"]["memory"]), size_bytes(manifests.settings["ATTND_MAX_MESSAGE_BYTES"])
-    if LARGEST_MESSAGES_IN_MEMORY * message > memory // 2:
-        yield f"ATTND_MAX_MESSAGE_BYTES: {LARGEST_MESSAGES_IN_MEMORY} of {message} bytes are more than half of {memory} bytes"
+    needed = LARGEST_REQUESTS_IN_MEMORY * MEMORY_PER_MESSAGE * message
+    if needed > memory // 2:
+        yield (f"ATTND_MAX_MESSAGE_BYTES: {LARGEST_REQUESTS_IN_MEMORY} of the largest requests take {needed} bytes, which is "
+               f"more than half of {memory}")
 
 
 def check_replicas(manifests):
