@@ -1,6 +1,7 @@
 """`attnctl bench` against a running server."""
 
 import json
+import os
 import signal
 import subprocess
 import unittest
@@ -76,6 +77,24 @@ class BenchTest(AttnctlTest):
                                  (["--heads=0"], "--heads: 0 found"), (["--rate=0"], "--rate"),
                                  (["--element-type=int8"], "--element-type")):
             self.assertIn(words, self.attnctl("bench", *arguments, status=attnctl.BAD_INPUT))
+
+
+class TerminalTest(unittest.TestCase):
+
+    def test_a_terminal_shows_how_it_goes_in_one_line_that_goes_away(self):
+        terminal, its_end = os.openpty()
+        with Attnd() as server, open(terminal, "rb", buffering=0) as shown, subprocess.Popen(
+                [Programs.attnctl, "--server", server.address, "bench", "--json", "--seconds=3600", *SMALL],
+                stdout=subprocess.PIPE, stderr=its_end, text=True) as bench:
+            os.close(its_end)
+            text = b""
+            while text.count(b"\r") < 2:  # else the test's time limit ends it
+                text += shown.read(1000)
+            bench.send_signal(signal.SIGINT)
+            output, _ = bench.communicate(timeout=PATIENCE_SECONDS)
+            text += shown.read(1000)
+        self.assertRegex(text, rb"\A(\r\d+ s: \d+ answered, [^\r\n]* \d+ failed\x1b\[K)+\r\x1b\[K\Z")
+        self.assertTrue(json.loads(output)["interrupted"])
 
 
 class InterruptedTest(unittest.TestCase):
