@@ -166,7 +166,7 @@ int RunBench(const BenchOptions& options) {
                            .load = load,
                            .elapsed = elapsed,
                            .interrupted = stopped,
-                           .record = recorder.Record()};
+                           .record = recorder.Summary()};
   const auto report = options.json ? BenchReportAsJson : BenchReportAsText;
   std::fputs(report(result).c_str(), stdout);
   return result.record.failed() == 0 ? kOk : kCallFailed;

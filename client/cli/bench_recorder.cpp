@@ -59,7 +59,7 @@ void Recorder::Record(absl::Duration latency, const absl::StatusOr<Report>& resu
   if (of_code.count++ == 0) of_code.first_text = std::string(result.status().message());
 }
 
-LoadRecord Recorder::Record() const {
+LoadRecord Recorder::Summary() const {
   LoadRecord record;
   std::vector<double> latencies_seconds;
   {

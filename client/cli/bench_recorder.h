@@ -59,7 +59,7 @@ class Recorder {
   void Record(absl::Duration latency, const absl::StatusOr<Report>& result);
 
   // Of all requests so far.
-  LoadRecord Record() const;
+  LoadRecord Summary() const;
 
   // The latencies from the one of this index on, and how many requests have failed.
   std::vector<double> LatenciesFrom(std::size_t index) const;

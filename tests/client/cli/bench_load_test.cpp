@@ -44,7 +44,7 @@ LatencySummary LatencyOfAStallingServer(const LoadOptions& options) {
   StallingServer server(clock);
   Recorder recorder;
   RunLoad(options, clock, [&](absl::Duration) { return server.Answer(); }, recorder, false);
-  return recorder.Record().latency;
+  return recorder.Summary().latency;
 }
 
 TEST(BenchLoad, InOpenLoopAStallShowsInAllThatShouldHaveBeenAnsweredMeanwhile) {
@@ -79,7 +79,7 @@ TEST(BenchLoad, InOpenLoopRequestsBeginByTheClock) {
   using absl::Seconds;
   EXPECT_THAT(begun,
               testing::ElementsAre(Seconds(0), Seconds(0.25), Seconds(0.5), Seconds(0.75), Seconds(1), Seconds(1.25)));
-  EXPECT_EQ(recorder.Record().latency.count, 4);
+  EXPECT_EQ(recorder.Summary().latency.count, 4);
   EXPECT_EQ(elapsed, Seconds(1));
 }
 
@@ -97,7 +97,7 @@ TEST(BenchLoad, InOpenLoopARequestThatWaitsForACallerTooLongIsNotSentAndFails) {
       recorder, false);
   // The second begins at 1 s and gets the caller at 2.5 s, the third at 2 s and 5 s, the fourth at 3 s and 5 s.
   EXPECT_THAT(timeouts, testing::ElementsAre(absl::Seconds(2), absl::Seconds(0.5)));
-  const LoadRecord record = recorder.Record();
+  const LoadRecord record = recorder.Summary();
   EXPECT_EQ(record.latency.count, 2);
   EXPECT_DOUBLE_EQ(record.latency.max, 4);
   EXPECT_EQ(record.failures.at(absl::StatusCode::kDeadlineExceeded).count, 2);
@@ -116,7 +116,7 @@ TEST(BenchLoad, NoMoreRequestsAreRecordedThanAskedFor) {
       },
       recorder, false);
   EXPECT_EQ(calls, 4 + 5);
-  EXPECT_EQ(recorder.Record().latency.count, 5);
+  EXPECT_EQ(recorder.Summary().latency.count, 5);
 }
 
 TEST(BenchLoad, CallersCallSideBySide) {
@@ -131,7 +131,7 @@ TEST(BenchLoad, CallersCallSideBySide) {
         return Report();
       },
       recorder, false);
-  EXPECT_EQ(recorder.Record().latency.count, kCallers);
+  EXPECT_EQ(recorder.Summary().latency.count, kCallers);
 }
 
 TEST(BenchLoad, WhatIsStoppedOnItsWayIsNotRecorded) {
@@ -148,7 +148,7 @@ TEST(BenchLoad, WhatIsStoppedOnItsWayIsNotRecorded) {
       },
       recorder, stop);
   EXPECT_EQ(calls, 3);
-  const LoadRecord record = recorder.Record();
+  const LoadRecord record = recorder.Summary();
   EXPECT_EQ(record.latency.count, 2);
   EXPECT_EQ(record.failed(), 0);
 }
@@ -164,7 +164,7 @@ TEST(BenchLoad, StoppingEndsTheWaitForTheNextTurn) {
         return Report();
       },
       recorder, stop);
-  EXPECT_EQ(recorder.Record().latency.count, 1);
+  EXPECT_EQ(recorder.Summary().latency.count, 1);
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ TEST(BenchRecorder, OfFewLatenciesTheLargestIsP99) {
 }
 
 TEST(BenchRecorder, OfNothingAllIsZero) {
-  const LoadRecord record = Recorder().Record();
+  const LoadRecord record = Recorder().Summary();
   EXPECT_EQ(record.latency.count, 0);
   EXPECT_EQ(record.latency.max, 0);
   EXPECT_EQ(record.server.compute, 0);
@@ -49,7 +49,7 @@ TEST(BenchRecorder, FailuresAreCountedByTheirCodeAndHaveNoLatency) {
   recorder.Record(absl::Seconds(1), absl::UnavailableError("the second"));
   recorder.Record(absl::Seconds(1), absl::InternalError("another"));
   recorder.Record(absl::Seconds(2), Report());
-  const LoadRecord record = recorder.Record();
+  const LoadRecord record = recorder.Summary();
   EXPECT_EQ(record.latency.count, 1);
   EXPECT_EQ(record.failed(), 3);
   EXPECT_EQ(record.failures.at(absl::StatusCode::kUnavailable).count, 2);
@@ -63,7 +63,7 @@ TEST(BenchRecorder, WhatTheServerSaysIsAveraged) {
   recorder.Record(absl::Seconds(10), report);
   report = {.kernel = "last", .decode_seconds = 3, .queue_seconds = 4, .compute_seconds = 5, .encode_seconds = 6};
   recorder.Record(absl::Seconds(10), report);
-  const LoadRecord record = recorder.Record();
+  const LoadRecord record = recorder.Summary();
   EXPECT_EQ(record.kernel, "last");
   EXPECT_EQ(record.server.decode, 2);
   EXPECT_EQ(record.server.queue, 3);
