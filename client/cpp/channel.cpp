@@ -2,9 +2,13 @@
 
 #include <absl/time/time.h>
 #include <grpc/grpc.h>
+#include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/channel_arguments.h>
+#include <grpcpp/support/slice.h>
 
 #include <climits>
 #include <string_view>
@@ -50,12 +54,25 @@ grpc::ChannelArguments CommonArguments(const std::string& address, const ClientO
   return arguments;
 }
 
-// gRPC ends its threads when nothing of it is left, and then waits up to ten seconds for one that still watches the
-// socket of a call that was given up. A process that has once made a channel keeps gRPC.
+// A process that has once made a channel keeps gRPC, and a channel that leads nowhere but has had a call, and with it
+// the threads that run callbacks. Otherwise the last channel to go ends all threads and waits for them: up to ten
+// seconds for one that still watches the socket of a call that was given up, and where a call outlives its client, the
+// thread that waits would be one of those that it waits for.
 void KeepGrpc() {
-  static const bool kept = [] {
+  static const auto* const kept = [] {
     grpc_init();
-    return true;
+    auto* const channel = new std::shared_ptr<grpc::Channel>(grpc::CreateChannel("", nullptr));
+    struct Call {
+      grpc::ClientContext context;
+      grpc::ByteBuffer request;
+      grpc::ByteBuffer response;
+    };
+    const grpc::Slice nothing("");
+    const auto call = std::make_shared<Call>();
+    call->request = grpc::ByteBuffer(&nothing, 1);
+    grpc::GenericStub(*channel).UnaryCall(&call->context, "/", {}, &call->request, &call->response,
+                                          [call](const grpc::Status& /*status*/) {});
+    return channel;
   }();
   static_cast<void>(kept);
 }
