@@ -1,6 +1,7 @@
 // What a request makes the server take, seen from outside: gRPC's slices, one copy, packed keys and values, the output,
 // and 4 MiB. Tensors lie in large blocks and gRPC's slices in small ones, so each is held against its own bound: how
 // far gRPC reads ahead changes from run to run.
+#include <absl/functional/function_ref.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "core/engine.h"
 #include "tests/server/memory/hooked_server.h"
@@ -84,16 +86,22 @@ class PeakTest : public ::testing::Test {
     grpc::Status status;
   };
   Peak Measure(const v1::AttendRequest& request, grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) {
+    return MeasureCall([&] {
+      grpc::ClientContext context;
+      context.set_compression_algorithm(compression);
+      v1::AttendResponse response;
+      return stub_->Attend(&context, request, &response);
+    });
+  }
+
+  Peak MeasureCall(absl::FunctionRef<grpc::Status()> call) {
     AtRest();
     MallocCounters& allocations = server_.allocations();
     const auto start = [](MallocCounter& counter) { return (counter.peak_bytes = counter.current_bytes.load()); };
     const std::int64_t large_before = start(allocations.large);
     const std::int64_t small_before = start(allocations.small);
     Peak peak;
-    grpc::ClientContext context;
-    context.set_compression_algorithm(compression);
-    v1::AttendResponse response;
-    peak.status = stub_->Attend(&context, request, &response);
+    peak.status = call();
     AtRest();
     peak.large_bytes = allocations.large.peak_bytes - large_before;
     peak.small_bytes = allocations.small.peak_bytes - small_before;
@@ -128,6 +136,37 @@ class PeakTest : public ::testing::Test {
     EXPECT_LE(copied, static_cast<double>(message_bytes));
   }
 
+  // The same request in parts of a mebibyte, on a stream.
+  grpc::Status CallInParts(const v1::AttendRequest& request) {
+    grpc::ClientContext context;
+    const auto stream = stub_->StreamAttend(&context);
+    v1::StreamAttendRequest message;
+    message.set_id(1);
+    v1::StreamStart& start = *message.mutable_start();
+    *start.mutable_problem() = request.problem();
+    start.set_query_size_bytes(static_cast<std::int64_t>(request.query_data().size()));
+    start.set_key_size_bytes(static_cast<std::int64_t>(request.key_data().size()));
+    start.set_value_size_bytes(static_cast<std::int64_t>(request.value_data().size()));
+    stream->Write(message);
+    for (const auto& [tensor, data] :
+         {std::pair(v1::TENSOR_NAME_QUERY, &request.query_data()), std::pair(v1::TENSOR_NAME_KEY, &request.key_data()),
+          std::pair(v1::TENSOR_NAME_VALUE, &request.value_data())}) {
+      for (std::size_t begin = 0; begin < data->size(); begin += kMebibyte) {
+        message.mutable_part()->set_tensor(tensor);
+        message.mutable_part()->set_offset_bytes(static_cast<std::int64_t>(begin));
+        message.mutable_part()->set_data(data->substr(begin, kMebibyte));
+        stream->Write(message);
+      }
+    }
+    stream->WritesDone();
+    v1::StreamAttendResponse response;
+    std::size_t output_bytes = 0;
+    while (stream->Read(&response)) output_bytes += response.part().data().size();
+    EXPECT_EQ(response.status().code(), 0) << response.status().message();
+    EXPECT_GT(output_bytes, 0u);
+    return stream->Finish();
+  }
+
   static double InMebibytes(std::int64_t bytes) { return static_cast<double>(bytes) / kMebibyte; }
 
   HookedServer server_{
@@ -139,6 +178,23 @@ class PeakTest : public ::testing::Test {
 TEST_F(PeakTest, OfARequestWithManyKeys) { ExpectNoMoreThanNeeded(kManyKeys); }
 
 TEST_F(PeakTest, OfARequestWithMuchOutput) { ExpectNoMoreThanNeeded(kManyQueries); }
+
+// What its start reserves is all that it takes, but for some parts on their way.
+TEST_F(PeakTest, OfARequestInParts) {
+  core::ProblemDescription description;
+  const v1::AttendRequest request = RequestOf(kManyKeys, description);
+  const absl::StatusOr<core::Problem> problem = core::CheckProblem(description, {});
+  ASSERT_TRUE(problem.ok()) << problem.status();
+  const std::int64_t reserved_bytes =
+      description.query_size_bytes + description.key_size_bytes + description.value_size_bytes +
+      core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem) + problem->output_size_bytes;
+  ASSERT_TRUE(CallInParts(request).ok());  // what is made once and kept
+  const Peak peak = MeasureCall([&] { return CallInParts(request); });
+  std::printf("reserved at the start: %.2f MiB\n", InMebibytes(reserved_bytes));
+  EXPECT_TRUE(peak.status.ok()) << peak.status.error_message();
+  EXPECT_LE(peak.large_bytes, reserved_bytes + kAllowedBytes);
+  EXPECT_LE(peak.small_bytes, 16 * kMebibyte) << "gRPC's slices";
+}
 
 // Refused before anything beyond the message is allocated.
 TEST_F(PeakTest, OfARequestThatContradictsItself) {
