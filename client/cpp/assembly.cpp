@@ -2,7 +2,6 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/string_view.h>
 
 #include <utility>
 
@@ -11,17 +10,6 @@
 
 namespace attnd {
 namespace {
-
-absl::Status Check(const Tensor* found, absl::string_view name, ElementType type, const Box& box) {
-  if (found != nullptr && found->element_type() == type && found->shape() == ShapeOf(box)) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat(
-      "the server's answer has ",
-      found == nullptr ? "no "
-                       : absl::StrCat(ElementTypeName(found->element_type()), " ", ToString(found->shape()), " as "),
-      name, ", expected ", ElementTypeName(type), " ", ToString(ShapeOf(box))));
-}
-
-const Tensor* Pointer(const std::optional<Tensor>& tensor) { return tensor ? &*tensor : nullptr; }
 
 float* Floats(Tensor& tensor) { return reinterpret_cast<float*>(tensor.data()); }
 
@@ -47,7 +35,6 @@ absl::StatusOr<Assembly> Assembly::Create(const AttendRequest& request, const Pr
 }
 
 absl::Status Assembly::Add(const Piece& piece, const AttendResult& part) {
-  if (absl::Status status = Check(piece, part); !status.ok()) return status;
   AddReport(piece, part.report);
   if (result_.weights) {
     Put(part.weights->view(), WeightsBox(request_, piece, piece.keys), *result_.weights);
@@ -59,20 +46,6 @@ absl::Status Assembly::Add(const Piece& piece, const AttendResult& part) {
   Put(part.output.view(), OutputBox(request_, piece), result_.output);
   if (result_.log_sum_exp) Put(part.log_sum_exp->view(), LogSumExpBox(request_, piece), *result_.log_sum_exp);
   return absl::OkStatus();
-}
-
-absl::Status Assembly::Check(const Piece& piece, const AttendResult& part) const {
-  const ElementType type = piece.is_key_range() ? ElementType::kFloat32 : request_.query.element_type;
-  absl::Status status = attnd::Check(&part.output, "output", type, OutputBox(request_, piece));
-  if (status.ok() && request_.return_weights) {
-    status =
-        attnd::Check(Pointer(part.weights), "weights", ElementType::kFloat32, WeightsBox(request_, piece, piece.keys));
-  }
-  if (status.ok() && (request_.return_log_sum_exp || piece.is_key_range())) {
-    status =
-        attnd::Check(Pointer(part.log_sum_exp), "log_sum_exp", ElementType::kFloat32, LogSumExpBox(request_, piece));
-  }
-  return status;
 }
 
 absl::Status Assembly::AddKeyRange(const Piece& piece, const AttendResult& part) {

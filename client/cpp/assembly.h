@@ -19,8 +19,8 @@ class Assembly {
   // the request is copied, the memory of its tensors is not read.
   static absl::StatusOr<Assembly> Create(const AttendRequest& request, const ProblemSizes& sizes);
 
-  // The result of the piece's request (piece_request.h), in the order of the pieces. INTERNAL where it is no answer to
-  // that.
+  // The result of the piece's request (piece_request.h), with the tensors and shapes that it must have; in the order of
+  // the pieces. RESOURCE_EXHAUSTED where memory for merging could not be had.
   absl::Status Add(const Piece& piece, const AttendResult& part);
 
   // When all pieces have been added; at most once.
@@ -29,7 +29,6 @@ class Assembly {
  private:
   Assembly(const AttendRequest& request, const ProblemSizes& sizes) : request_(request), sizes_(sizes) {}
 
-  absl::Status Check(const Piece& piece, const AttendResult& part) const;
   absl::Status AddKeyRange(const Piece& piece, const AttendResult& part);
   absl::Status FinishKeyRanges(const Piece& piece);
   void AddReport(const Piece& piece, const Report& part);

@@ -10,17 +10,27 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 
+#include <cstdint>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "client/cpp/attend_stream.h"
 #include "client/cpp/call_state.h"
 #include "client/cpp/channel.h"
+#include "client/cpp/cuts.h"
 #include "client/cpp/grpc_values.h"
+#include "client/cpp/large_call.h"
+#include "client/cpp/problem_sizes.h"
 #include "client/cpp/request_message.h"
+#include "client/cpp/server_limits.h"
 #include "client/cpp/unary_call.h"
 
 namespace attnd {
 namespace {
+
+// Below this no server is asked whether it takes such messages.
+constexpr std::int64_t kSmallMessageSizeBytes = std::int64_t{1} << 20;
 
 // "ELEMENT_TYPE_FLOAT32" as "float32"; a number that this client has no name for as that number.
 std::string Name(v1::ElementType type) {
@@ -40,6 +50,14 @@ class Client::Impl {
         health_stub_(MakeHealthChannel(address, options)) {}
 
   std::unique_ptr<CallState> Attend(const AttendRequest& request, const CallOptions& options) {
+    // What contradicts itself goes as it is: the server says what is wrong with it.
+    if (const auto sizes = SizesOf(request)) {
+      const auto limits = known_limits_->Get();
+      const std::int64_t surely_fits_bytes = limits ? MaxMessageSizeBytes(*limits) : kSmallMessageSizeBytes;
+      if (MessageSizeBytes(request, WholeProblem(*sizes)) > surely_fits_bytes) {
+        return LargeCall::Start(channel_, known_limits_, request, *sizes, options);
+      }
+    }
     auto parts = EncodeRequest(request);
     if (!parts.ok()) return std::make_unique<FailedCall>(parts.status());
     return std::make_unique<UnaryCall>(generic_stub_, *std::move(parts), options);
@@ -81,6 +99,8 @@ class Client::Impl {
   using HealthStub = grpc::TemplatedGenericStub<google::protobuf::StringValue, google::protobuf::Int32Value>;
 
   std::shared_ptr<grpc::Channel> channel_;
+  // Also held by calls, which may outlive the client.
+  std::shared_ptr<KnownLimits> known_limits_ = std::make_shared<KnownLimits>();
   grpc::GenericStub generic_stub_;
   v1::AttentionService::Stub stub_;
   HealthStub health_stub_;

@@ -63,9 +63,10 @@ struct AttendRequest {
   bool return_log_sum_exp = false;
 };
 
-// What the server did, and how long it took.
+// What the server did, and how long it took. Of a problem that was cut, the sums over its pieces, which were in part at
+// work at the same time; a tile that no piece had is not counted.
 struct Report {
-  std::string kernel;
+  std::string kernel;  // of a problem that was cut, all that its pieces had, in practice one: "A" or "A, B"
   std::int64_t query_tile_rows = 0;
   std::int64_t key_tile_keys = 0;
   std::int64_t computed_tiles = 0;
@@ -121,6 +122,7 @@ struct ClientOptions {
 };
 
 class CallState;
+class LargeCall;
 
 // One call on its way. Movable. Only Cancel may be called from another thread than the other functions, and only while
 // the call lives.
@@ -174,6 +176,7 @@ class AttendStream {
 
  private:
   friend class Client;
+  friend class LargeCall;
   class Impl;
   explicit AttendStream(std::shared_ptr<Impl> impl);
 
@@ -195,8 +198,15 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   // Computes attention and waits for it. An error has the server's code and text; beside those, INVALID_ARGUMENT where
-  // a view is no tensor, RESOURCE_EXHAUSTED where the request is over 2 GiB, which no message can hold, INTERNAL where
-  // an answer contradicts itself.
+  // a view is no tensor, RESOURCE_EXHAUSTED where this machine has no memory for the result, INTERNAL where an answer
+  // contradicts itself.
+  //
+  // A problem of any size: what the server does not take as one message each way (it is asked once in a while, for
+  // problems from 1 MiB on) is cut into pieces, which are sent on a stream, a few at a time; the first that fails ends
+  // the call. Pieces are batch entries, heads and query rows, and the result has the same bits as that of the whole.
+  // Only where the keys and values of one head do not fit beside 64 query rows they are cut too, and the results for
+  // them merged by their log-sum-exp, in float32 or better: as near to the exact result as the whole's, but not the
+  // same bits. A request that contradicts itself is not cut.
   //
   // When it returns, nothing reads the request's memory any more, whatever the result. So it can return later than the
   // deadline: where a server has stopped to take bytes, by at most keepalive_timeout.
