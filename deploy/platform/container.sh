@@ -56,14 +56,17 @@ run_in_a_container() {
   image=attnd-dev:$( (packages "${lists[@]}"; cat "$here/Dockerfile"; echo "$suite") | sha256sum | cut -c1-12)
   make_once image_is_there make_image discard_context
 
+  mkdir -p "$cache/home"
   # With the host's processes, so that the command is no process 1, to which signals mean something else; unconfined, since
   # sanitizers turn the randomisation of addresses off, and since labels would have to be put on all of /tmp.
   local options=(--rm --interactive --network host --pid host --userns host --security-opt seccomp=unconfined
     --security-opt label=disable --workdir "$folder" --env PATH="$platform_path" --env LC_ALL=C.UTF-8)
   [[ ! -t 0 || ! -t 1 ]] || options+=(--tty)
   ((EUID == 0)) || engine_is_rootless || options+=(--user "$(id -u):$(id -g)")
-  case $HOME/ in "$checkout"/* | /tmp/*) ;; *) options+=(--tmpfs "$HOME:exec,mode=1777") ;; esac
+  # A home of its own, unless it is seen anyway; with places for what is mounted below, else the engine makes them, as root.
+  case $HOME/ in "$checkout"/* | /tmp/*) ;; *) options+=(--mount "type=bind,source=$cache/home,target=$HOME") ;; esac
   for place in "$checkout" /tmp "$cache/ccache" "$cache/tools"; do
+    [[ $place != "$HOME"/* ]] || mkdir -p "$cache/home${place#"$HOME"}"
     options+=(--mount "type=bind,source=$place,target=$place")
   done
   while read -r name; do
