@@ -26,7 +26,10 @@ class LargeTest(AttnctlTest):
         """(the tensors of the answer, the report)."""
         self.server = server
         output = self.folder / "out"
+        computed = server.metric("attnd_phase_duration_seconds_count", phase="compute")
         report = self.attend("--input", file, "--output", output, *arguments)
+        pieces = server.metric("attnd_phase_duration_seconds_count", phase="compute") - computed
+        (self.assertEqual if server is self.large_messages else self.assertGreater)(pieces, 1)
         return attnctl.read_safetensors(output)[0], report
 
     def expect_same_bits(self, file, *arguments):
