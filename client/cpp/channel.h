@@ -11,7 +11,7 @@
 
 namespace attnd {
 
-// For Attend and GetServerInfo: round_robin over the healthy servers, UNAVAILABLE is retried.
+// For the AttentionService: round_robin over the healthy servers, UNAVAILABLE is retried but on streams.
 std::shared_ptr<grpc::Channel> MakeCallChannel(const std::string& address, const ClientOptions& options);
 
 // For health checks: also reaches a server that is not healthy, and does not retry.

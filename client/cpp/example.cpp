@@ -49,11 +49,13 @@ int main(int argc, char** argv) {
   Print("weights", *result->weights);
   Print("output", result->output);
 
-  // Calls that are on their way together. The tensors must stay until each is done.
+  // Calls that are on their way together, on one stream; AttendAsync gives each a call of its own. The tensors must
+  // stay until each is done.
+  attnd::AttendStream stream = client.OpenStream();
   std::vector<std::pair<double, attnd::AttendCall>> calls;
   for (const double scale : {1.0, 4.0}) {
     request.scale = scale;
-    calls.emplace_back(scale, client.AttendAsync(request, {.deadline = absl::Now() + absl::Seconds(10)}));
+    calls.emplace_back(scale, stream.Attend(request, {.deadline = absl::Now() + absl::Seconds(10)}));
   }
   for (auto& [scale, call] : calls) {
     const auto scaled = call.Take();

@@ -14,7 +14,9 @@
 namespace attnd {
 
 // Bytes of a request's or an answer's tensors above which they go in parts, and those of a part. Far below what any
-// server takes as a message, and small enough that a small request does not wait long behind a part.
+// server takes as a message, and small enough that a small request does not wait long behind a part. Between 64 KiB and
+// 1 MiB the size makes little difference: on loopback 1.4 to 1.6 s of this side's CPU a GiB each way, a call without
+// parts 1.1.
 inline constexpr std::size_t kPartBytes = std::size_t{256} << 10;
 
 // Of a request that goes whole. Its tensors hold at most kPartBytes.
