@@ -8,7 +8,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace attnd::core {
 namespace {
@@ -106,6 +108,36 @@ TEST(WorkerPoolTest, FinishMayAddWork) {
       1, [](int) {},
       [&] { pool.Add(std::make_unique<CountedWork>(1, [](int) {}, [&] { second_finished.Notify(); })); }));
   EXPECT_TRUE(second_finished.WaitForNotificationWithTimeout(absl::Seconds(60)));
+}
+
+// Adds a work whose end adds another, `more` times.
+void AddChain(WorkerPool& pool, int more, std::atomic<int>& finished) {
+  auto ran = std::make_shared<std::atomic<int>>(0);
+  pool.Add(std::make_unique<CountedWork>(
+      3, [ran](int) { ++*ran; },
+      [&pool, &finished, ran, more] {
+        EXPECT_EQ(*ran, 3);
+        ++finished;
+        if (more > 0) AddChain(pool, more - 1, finished);
+      }));
+}
+
+TEST(WorkerPoolTest, TakesWorkFromManyThreadsWhileWorkersFinishAndAddMore) {
+  constexpr int kThreads = 4;
+  constexpr int kChains = 25;
+  constexpr int kMore = 4;
+  std::atomic<int> finished = 0;
+  {
+    WorkerPool pool(3);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        for (int chain = 0; chain < kChains; ++chain) AddChain(pool, kMore, finished);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  EXPECT_EQ(finished, kThreads * kChains * (kMore + 1));
 }
 
 }  // namespace
