@@ -5,6 +5,7 @@
 #include <grpc/grpc.h>
 #include <grpcpp/server_context.h>
 
+#include <cassert>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -81,6 +82,11 @@ class CallTracker::Factory final : public grpc::experimental::ServerInterceptorF
 };
 
 CallTracker::CallTracker(Metrics& metrics) : metrics_(metrics) {}
+
+CallTracker::~CallTracker() {
+  absl::MutexLock lock(&mutex_);
+  assert(calls_.empty());
+}
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> CallTracker::MakeInterceptorFactory() {
   return std::make_unique<Factory>(*this);

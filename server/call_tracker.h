@@ -19,6 +19,9 @@ namespace attnd::server {
 class CallTracker {
  public:
   explicit CallTracker(Metrics& metrics);
+  ~CallTracker();
+  CallTracker(const CallTracker&) = delete;
+  CallTracker& operator=(const CallTracker&) = delete;
 
   // For grpc::ServerBuilder.
   std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeInterceptorFactory();

@@ -15,6 +15,9 @@ import urllib.request
 # Far longer than anything here takes: a machine may be slow, and a sanitizer slower.
 PATIENCE_SECONDS = 120
 
+# How much more memory a server may take than it does by itself: the thread sanitizer notes what happened to each byte.
+MEMORY_FACTOR = 4 if "TSAN_OPTIONS" in os.environ else 1
+
 
 def eventually(condition, what):
     """Waits until `condition` returns something true, and returns that; fails with `what` where it does not."""
