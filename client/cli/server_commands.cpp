@@ -44,7 +44,10 @@ std::string InfoAsJson(const ServerInfo& info) {
                                        {"limits",
                                         {{"max_message_bytes", info.max_message_bytes},
                                          {"max_in_flight_bytes", info.max_in_flight_bytes},
-                                         {"max_head_size", info.max_head_size}}},
+                                         {"max_head_size", info.max_head_size},
+                                         {"max_stream_requests", info.max_stream_requests},
+                                         {"max_stream_bytes", info.max_stream_bytes},
+                                         {"stream_stall_seconds", info.stream_stall_seconds}}},
                                        {"kernels", kernels},
                                        {"options", info.options}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -67,7 +70,7 @@ std::string BytesAsText(std::int64_t bytes) {
 
 void PrintInfo(const ServerInfo& info) {
   const auto line = [](const char* name, const std::string& text) {
-    std::printf("%-20s  %s\n", name, Printable(text).c_str());
+    std::printf("%-21s  %s\n", name, Printable(text).c_str());
   };
   line("version", info.version);
   line("instruction sets", absl::StrJoin(info.instruction_sets_found, " "));
@@ -77,6 +80,9 @@ void PrintInfo(const ServerInfo& info) {
   line("largest message", BytesAsText(info.max_message_bytes));
   line("most in flight", BytesAsText(info.max_in_flight_bytes));
   line("largest head size", std::to_string(info.max_head_size));
+  line("waiting on a stream",
+       absl::StrFormat("%d requests, %s", info.max_stream_requests, BytesAsText(info.max_stream_bytes)));
+  line("a stream stalls after", absl::StrFormat("%g s", info.stream_stall_seconds));
   for (const auto& kernel : info.kernels) line(("kernel for " + kernel.element_type).c_str(), kernel.kernel);
   for (const auto& option : info.options) line(&option == &info.options.front() ? "options" : "", option);
 }

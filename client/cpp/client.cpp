@@ -134,6 +134,9 @@ absl::StatusOr<ServerInfo> Client::GetServerInfo(const CallOptions& options) {
       .max_message_bytes = response->limits().max_message_bytes(),
       .max_in_flight_bytes = response->limits().max_in_flight_bytes(),
       .max_head_size = response->limits().max_head_size(),
+      .max_stream_requests = response->limits().max_stream_requests(),
+      .max_stream_bytes = response->limits().max_stream_bytes(),
+      .stream_stall_seconds = response->limits().stream_stall_seconds(),
       .kernels = {},
       .options = {response->options().begin(), response->options().end()}};
   for (const v1::KernelInfo& kernel : response->kernels()) {

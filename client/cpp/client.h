@@ -101,6 +101,9 @@ struct ServerInfo {
   std::int64_t max_message_bytes = 0;
   std::int64_t max_in_flight_bytes = 0;
   std::int64_t max_head_size = 0;
+  std::int32_t max_stream_requests = 0;
+  std::int64_t max_stream_bytes = 0;
+  double stream_stall_seconds = 0;
   std::vector<Kernel> kernels;
   std::vector<std::string> options;
 };

@@ -25,6 +25,9 @@ TEST(ServerQuestions, InfoHasAllThatTheServerTells) {
   options.info.mutable_limits()->set_max_message_bytes(std::int64_t{1} << 31);
   options.info.mutable_limits()->set_max_in_flight_bytes(std::int64_t{1} << 35);
   options.info.mutable_limits()->set_max_head_size(1024);
+  options.info.mutable_limits()->set_max_stream_requests(128);
+  options.info.mutable_limits()->set_max_stream_bytes(200);
+  options.info.mutable_limits()->set_stream_stall_seconds(1.5);
   v1::KernelInfo& kernel = *options.info.add_kernels();
   kernel.set_element_type(v1::ELEMENT_TYPE_BFLOAT16);
   kernel.set_kernel("brgemm-bfloat16");
@@ -44,6 +47,9 @@ TEST(ServerQuestions, InfoHasAllThatTheServerTells) {
   EXPECT_EQ(info->max_message_bytes, std::int64_t{1} << 31);
   EXPECT_EQ(info->max_in_flight_bytes, std::int64_t{1} << 35);
   EXPECT_EQ(info->max_head_size, 1024);
+  EXPECT_EQ(info->max_stream_requests, 128);
+  EXPECT_EQ(info->max_stream_bytes, 200);
+  EXPECT_EQ(info->stream_stall_seconds, 1.5);
   ASSERT_EQ(info->kernels.size(), 2);
   EXPECT_EQ(info->kernels[0].element_type, "bfloat16");
   EXPECT_EQ(info->kernels[0].kernel, "brgemm-bfloat16");
