@@ -12,8 +12,9 @@ namespace attnd::core {
 // A cache line, and the widest vector.
 inline constexpr std::size_t kAlignmentBytes = 64;
 
-// From this size on memory is asked for in pages of 2 MiB, where the kernel has them: it comes fresh from the kernel then
-// (malloc's own threshold is at most as large), and a fault for each of its small pages takes longer than filling them.
+// From this size on memory is asked for in pages of 2 MiB, where the kernel has them: it comes fresh from the kernel
+// then (malloc's own threshold is at most as large), and a fault for each of its small pages takes longer than filling
+// them.
 inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 inline constexpr std::size_t kLargeBufferBytes = 2 * kHugePageBytes;
 
