@@ -123,8 +123,10 @@ make_root() {
   source_line=$(apt_source)
   mapfile -t namespaces < <(namespaces)
   say "making a Debian 13 root file system, once, with $(packages "${lists[@]}" | wc -l) packages and what they depend on"
-  "${namespaces[@]}" "${making_too[@]}" mmdebstrap "${options[@]}" "$suite" "$making" ${source_line:+"$source_line"} \
-    >"$making.log" 2>&1 &
+  # Its temporary files lie where they are discarded, since it may be killed.
+  mkdir "$making.tmp"
+  TMPDIR=$making.tmp "${namespaces[@]}" "${making_too[@]}" mmdebstrap "${options[@]}" "$suite" "$making" \
+    ${source_line:+"$source_line"} >"$making.log" 2>&1 &
   maker=$! maker_ends_by=KILL # unshare waits for its child whatever else comes
   await state_of_making || {
     sed 's/^/  mmdebstrap: /' "$making.log" | tail -n 40 >&2
@@ -133,7 +135,7 @@ make_root() {
       "It needs the host's apt sources to reach a mirror that has $suite${source_line:+ (tried: $source_line)}."
   }
   mv "$making" "$root"
-  rm -f "$making.log"
+  rm -rf "$making.log" "$making.tmp"
   say "made in $((SECONDS - started)) s: $root"
 }
 
@@ -172,6 +174,7 @@ enter() {
   # Container programs that enter a mount namespace arrive at its root. Where the host's cannot be exchanged (it may be an
   # initramfs), the new root is that of this process alone.
   cd "$root"
+  export PATH=$platform_path LC_ALL=C.UTF-8
   if pivot_root . . 2>/dev/null; then umount --lazy .; fi
   exec chroot . env -C "$start" "$@"
 }
@@ -183,8 +186,7 @@ run_in_a_root() {
   make_once root_is_there make_root discard_what_is_half_made
   mapfile -t namespaces < <(namespaces)
   unset "${misleading[@]}"
-  export PATH=$platform_path LC_ALL=C.UTF-8
-  exec "${namespaces[@]}" bash -c "set -euo pipefail; $(declare -f enter); enter \"\$@\"" enter \
+  exec "${namespaces[@]}" bash -c "set -euo pipefail; $(declare -p platform_path; declare -f enter); enter \"\$@\"" enter \
     "$root" "$checkout" "$cache" "$folder" "$@"
 }
 run_chroot() { run_in_a_root "$@"; }
