@@ -41,7 +41,7 @@ class GivenUpTest : public ::testing::Test {
   // The call is over for its caller: soon nothing is held, and not all of it was computed.
   void ExpectDropped() {
     const Samples rest = server_.ScrapeAtRest();
-    EXPECT_EQ(GivenUp(rest), 1);
+    EXPECT_GE(GivenUp(rest), 1);
     EXPECT_LT(rest.at(kComputedTiles), double{kTiles});
     EXPECT_EQ(rest.at("attnd_phase_duration_seconds_count{phase=\"compute\"}"), 0);
     EXPECT_EQ(rest.at("attnd_sent_bytes_total"), 0);
@@ -67,11 +67,15 @@ TEST_F(GivenUpTest, CancelledWhileItIsComputed) {
 
 TEST_F(GivenUpTest, DeadlinePassesWhileItIsComputed) {
   const v1::AttendRequest request = LongRequest();
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
-  v1::AttendResponse response;
-  const grpc::Status status = server_.stub().Attend(&context, request, &response);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  // On a busy machine a short one passes before anything is computed.
+  for (auto time = std::chrono::milliseconds(300); server_.Scrape().at(kComputedTiles) == 0; time *= 2) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + time);
+    v1::AttendResponse response;
+    const grpc::Status status = server_.stub().Attend(&context, request, &response);
+    ASSERT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+    server_.ScrapeAtRest();
+  }
   ExpectDropped();
 }
 
