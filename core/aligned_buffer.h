@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 
@@ -12,11 +13,9 @@ namespace attnd::core {
 // A cache line, and the widest vector.
 inline constexpr std::size_t kAlignmentBytes = 64;
 
-// From this size on memory is asked for in pages of 2 MiB, where the kernel has them: it comes fresh from the kernel
-// then (malloc's own threshold is at most as large), and a fault for each of its small pages takes longer than filling
-// them.
-inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
-inline constexpr std::size_t kLargeBufferBytes = 2 * kHugePageBytes;
+// From this size on memory is asked for in huge pages, where the kernel has them: it comes fresh from the kernel then
+// (malloc's own threshold is at most as large), and a fault for each of its small pages takes longer than filling them.
+inline constexpr std::size_t kLargeBufferBytes = std::size_t{4} << 20;
 
 struct FreeAligned {
   void operator()(std::byte* memory) const { std::free(memory); }
@@ -24,14 +23,18 @@ struct FreeAligned {
 
 using AlignedBuffer = std::unique_ptr<std::byte[], FreeAligned>;
 
+// Only a wish: small pages do as well.
+inline void WishForHugePages(std::byte* memory, std::size_t size_bytes) {
+  constexpr std::size_t kPageBytes = 4096;
+  const std::size_t skipped_bytes = -reinterpret_cast<std::uintptr_t>(memory) % kPageBytes;
+  static_cast<void>(madvise(memory + skipped_bytes, size_bytes - skipped_bytes, MADV_HUGEPAGE));
+}
+
 // Uninitialised; null where the memory cannot be had.
 inline AlignedBuffer AllocateAligned(std::size_t size_bytes) {
-  const bool is_large = size_bytes >= kLargeBufferBytes;
-  const std::size_t alignment_bytes = is_large ? kHugePageBytes : kAlignmentBytes;
-  const std::size_t rounded = (size_bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
-  AlignedBuffer buffer(static_cast<std::byte*>(std::aligned_alloc(alignment_bytes, rounded)));
-  // Only a wish: small pages do as well.
-  if (is_large && buffer != nullptr) static_cast<void>(madvise(buffer.get(), rounded, MADV_HUGEPAGE));
+  const std::size_t rounded = (size_bytes + kAlignmentBytes - 1) / kAlignmentBytes * kAlignmentBytes;
+  AlignedBuffer buffer(static_cast<std::byte*>(std::aligned_alloc(kAlignmentBytes, rounded)));
+  if (buffer != nullptr && rounded >= kLargeBufferBytes) WishForHugePages(buffer.get(), rounded);
   return buffer;
 }
 
