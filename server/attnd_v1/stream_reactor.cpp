@@ -126,7 +126,12 @@ void StreamReactor::OnCancel() {
 }
 
 void StreamReactor::OnDone() {
-  const std::shared_ptr<StreamReactor> self = std::move(self_);
+  std::shared_ptr<StreamReactor> self;
+  {
+    // gRPC has put all reactions before this one; the lock puts them before the end of a worker's hold, too.
+    absl::MutexLock lock(&mutex_);
+    self = std::move(self_);
+  }
   streams_.Remove(self);
 }
 
@@ -378,7 +383,8 @@ void StreamReactor::Refuse(std::uint64_t id, const absl::Status& status) {
 }
 
 bool StreamReactor::IsInFlight(std::uint64_t id) const {
-  return arriving_.contains(id) || computing_.contains(id) || (ending_ != nullptr && ending_->answer.id() == id) ||
+  // Not one whose last message is being written: its caller may have that before the server knows it written.
+  return arriving_.contains(id) || computing_.contains(id) ||
          std::any_of(sending_.begin(), sending_.end(),
                      [id](const auto& request) { return request->answer.id() == id; });
 }

@@ -118,7 +118,7 @@ class StreamReactor final : public grpc::ServerGenericBidiReactor, public std::e
 
   absl::Mutex mutex_;
   // gRPC's own hold, until OnDone.
-  std::shared_ptr<StreamReactor> self_;
+  std::shared_ptr<StreamReactor> self_ ABSL_GUARDED_BY(mutex_);
   Requests arriving_ ABSL_GUARDED_BY(mutex_);
   Requests computing_ ABSL_GUARDED_BY(mutex_);
   // Those that have something to send, each a message in turn.
