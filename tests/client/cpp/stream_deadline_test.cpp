@@ -1,5 +1,6 @@
 // Deadlines of calls on a stream, whatever the server does.
 #include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
 #include <gtest/gtest.h>
@@ -44,11 +45,15 @@ TEST(StreamDeadline, EndsTheCallAndTellsTheServer) {
 }
 
 TEST(StreamDeadline, IsToldToTheServer) {
+  absl::Mutex mutex;
   std::vector<std::optional<double>> timeouts;
   const FakeServer server(test::AnswerQuery, WithStream([&](auto&, auto& messages) {
                             FakeStream stream(messages);
                             while (const auto request = stream.Next()) {
-                              timeouts.push_back(request->timeout_seconds);
+                              {
+                                const absl::MutexLock lock(&mutex);
+                                timeouts.push_back(request->timeout_seconds);
+                              }
                               stream.Answer(*request);
                             }
                             return grpc::Status::OK;
@@ -57,6 +62,7 @@ TEST(StreamDeadline, IsToldToTheServer) {
   AttendStream stream = client.OpenStream();
   ASSERT_TRUE(stream.Attend(SmallRequest(), {.deadline = absl::Now() + absl::Hours(1)}).Take().ok());
   ASSERT_TRUE(stream.Attend(SmallRequest()).Take().ok());
+  const absl::MutexLock lock(&mutex);
   ASSERT_EQ(timeouts.size(), 2u);
   ASSERT_TRUE(timeouts[0].has_value());
   EXPECT_GT(*timeouts[0], 1800);
