@@ -1,7 +1,10 @@
 #include "server/attnd_v1/arriving_tensors.h"
 
+#include <absl/log/check.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/string_view.h>
+
+#include <algorithm>
 
 namespace attnd::server::attnd_v1 {
 namespace {
@@ -43,16 +46,14 @@ void ArrivingTensors::Add(v1::TensorName tensor, std::int64_t size_bytes) {
   tensors_[IndexOf(tensor)].arrived_bytes += size_bytes;
 }
 
-bool ArrivingTensors::is_complete() const { return Incomplete().ok(); }
+bool ArrivingTensors::is_complete() const { return std::all_of(tensors_.begin(), tensors_.end(), IsWhole); }
 
 absl::Status ArrivingTensors::Incomplete() const {
-  for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    const Tensor& tensor = tensors_[i];
-    if (tensor.arrived_bytes == tensor.size_bytes) continue;
-    return absl::InvalidArgumentError(absl::StrCat("part: ", tensor.arrived_bytes, " bytes of ", kNames[i], " found, ",
-                                                   tensor.size_bytes, " expected before the stream is half-closed"));
-  }
-  return absl::OkStatus();
+  const auto found = std::find_if_not(tensors_.begin(), tensors_.end(), IsWhole);
+  DCHECK(found != tensors_.end());
+  return absl::InvalidArgumentError(absl::StrCat("part: ", found->arrived_bytes, " bytes of ",
+                                                 kNames[static_cast<std::size_t>(found - tensors_.begin())], " found, ",
+                                                 found->size_bytes, " expected before the stream is half-closed"));
 }
 
 }  // namespace attnd::server::attnd_v1

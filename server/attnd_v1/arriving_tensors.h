@@ -26,7 +26,7 @@ class ArrivingTensors {
   void Add(v1::TensorName tensor, std::int64_t size_bytes);
 
   bool is_complete() const;
-  // INVALID_ARGUMENT that names the first tensor of which bytes are missing.
+  // INVALID_ARGUMENT that names the first tensor of which bytes are missing. Not where they are complete.
   absl::Status Incomplete() const;
 
  private:
@@ -35,6 +35,8 @@ class ArrivingTensors {
     std::int64_t size_bytes = 0;
     std::int64_t arrived_bytes = 0;
   };
+
+  static bool IsWhole(const Tensor& tensor) { return tensor.arrived_bytes == tensor.size_bytes; }
 
   // By number of TensorName, from TENSOR_NAME_QUERY to TENSOR_NAME_MASK.
   std::array<Tensor, 4> tensors_;

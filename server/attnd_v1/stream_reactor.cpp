@@ -219,7 +219,7 @@ void StreamReactor::TakeRequest(std::uint64_t id, const ScannedMessage& scanned)
     if (id <= last_id_) {
       const absl::Status status = absl::InvalidArgumentError(
           absl::StrCat("id: ", id, " found, more than ", last_id_, ", the largest one so far, expected"));
-      IsInFlight(id) ? End(id, status) : AnswerWithStatus(id, status);
+      if (!End(id, status)) AnswerWithStatus(id, status);
       return;
     }
     last_id_ = id;
@@ -360,17 +360,21 @@ void StreamReactor::EndArriving(Request& request, absl::Status status) {
   AnswerWithStatus(id, std::move(status));
 }
 
-void StreamReactor::End(std::uint64_t id, const absl::Status& status) {
+bool StreamReactor::End(std::uint64_t id, const absl::Status& status) {
   if (const auto arriving = arriving_.find(id); arriving != arriving_.end()) {
     EndArriving(*arriving->second, status);
-  } else if (const auto computing = computing_.find(id); computing != computing_.end()) {
+    return true;
+  }
+  if (const auto computing = computing_.find(id); computing != computing_.end()) {
     computing->second->verdict.Update(status);
     computing->second->attend->Cancel();
-  } else {
-    const auto sending = std::find_if(sending_.begin(), sending_.end(),
-                                      [id](const auto& request) { return request->answer.id() == id; });
-    if (sending != sending_.end() && (*sending)->answer.status().ok()) (*sending)->answer.SetStatus(status);
+    return true;
   }
+  const auto sending =
+      std::find_if(sending_.begin(), sending_.end(), [id](const auto& request) { return request->answer.id() == id; });
+  if (sending == sending_.end()) return false;
+  if ((*sending)->answer.status().ok()) (*sending)->answer.SetStatus(status);
+  return true;
 }
 
 void StreamReactor::Refuse(std::uint64_t id, const absl::Status& status) {
@@ -380,13 +384,6 @@ void StreamReactor::Refuse(std::uint64_t id, const absl::Status& status) {
     last_id_ = id;
     AnswerWithStatus(id, status);
   }
-}
-
-bool StreamReactor::IsInFlight(std::uint64_t id) const {
-  // Not one whose last message is being written: its caller may have that before the server knows it written.
-  return arriving_.contains(id) || computing_.contains(id) ||
-         std::any_of(sending_.begin(), sending_.end(),
-                     [id](const auto& request) { return request->answer.id() == id; });
 }
 
 void StreamReactor::AnswerWithStatus(std::uint64_t id, absl::Status status) {

@@ -87,11 +87,11 @@ class StreamReactor final : public grpc::ServerGenericBidiReactor, public std::e
   // What becomes of requests.
   void Compute(std::unique_ptr<Request> request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndArriving(Request& request, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Of a request in any state; one that is gone stays so. What was said first holds.
-  void End(std::uint64_t id, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a request in any state; what was said first holds. False where it is gone: also once its last message is being
+  // written, which its caller may have before the server knows it written.
+  bool End(std::uint64_t id, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Because of a message about it that is wrong. An id that is new is used by that.
   void Refuse(std::uint64_t id, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool IsInFlight(std::uint64_t id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AnswerWithStatus(std::uint64_t id, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // What becomes of the stream. It ends when what has arrived whole is answered, …
