@@ -3,10 +3,10 @@
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
 
-#include <bit>
-#include <cmath>
 #include <cstring>
 #include <limits>
+
+#include "client/cpp/small_float.h"
 
 namespace attnd::cli {
 namespace {
@@ -18,22 +18,10 @@ T Load(const Array& array, std::int64_t index) {
   return value;
 }
 
-double Bfloat16AsFloat64(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
-
-double Float16AsFloat64(std::uint16_t bits) {
-  constexpr int kExponentBias = 15;
-  constexpr int kFractionBits = 10;
-  const int exponent = (bits >> kFractionBits) & 0x1f;
-  const int fraction = bits & 0x3ff;
-  double magnitude = 0;
-  if (exponent == 0x1f) {
-    magnitude = fraction == 0 ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
-  } else if (exponent == 0) {
-    magnitude = std::ldexp(fraction, 1 - kExponentBias - kFractionBits);
-  } else {
-    magnitude = std::ldexp(fraction + (1 << kFractionBits), exponent - kExponentBias - kFractionBits);
-  }
-  return (bits & 0x8000) != 0 ? -magnitude : magnitude;
+double SmallFloatAsFloat64(ElementType type, const Array& array, std::int64_t index) {
+  float number = 0;
+  ToFloat32(type, array.bytes.data() + static_cast<std::size_t>(index) * ElementSizeBytes(type), 1, &number);
+  return number;
 }
 
 }  // namespace
@@ -91,9 +79,9 @@ double ElementAsFloat64(const Array& array, std::int64_t index) {
     case DataType::kFloat32:
       return Load<float>(array, index);
     case DataType::kBfloat16:
-      return Bfloat16AsFloat64(Load<std::uint16_t>(array, index));
+      return SmallFloatAsFloat64(ElementType::kBfloat16, array, index);
     case DataType::kFloat16:
-      return Float16AsFloat64(Load<std::uint16_t>(array, index));
+      return SmallFloatAsFloat64(ElementType::kFloat16, array, index);
     case DataType::kInt64:
       return static_cast<double>(Load<std::int64_t>(array, index));
     case DataType::kInt32:

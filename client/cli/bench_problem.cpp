@@ -4,12 +4,12 @@
 #include <absl/strings/str_join.h>
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <limits>
 #include <map>
 #include <random>
 #include <utility>
+
+#include "client/cpp/small_float.h"
 
 namespace attnd::cli {
 namespace {
@@ -55,18 +55,6 @@ absl::Status CheckSizes(const BenchShape& shape) {
   return absl::OkStatus();
 }
 
-void StoreAs(ElementType type, float number, std::byte* element) {
-  if (type == ElementType::kFloat16) {
-    const auto half = static_cast<_Float16>(number);
-    std::memcpy(element, &half, sizeof(half));
-  } else if (type == ElementType::kBfloat16) {
-    const auto upper = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(number) >> 16);
-    std::memcpy(element, &upper, sizeof(upper));
-  } else {
-    std::memcpy(element, &number, sizeof(number));
-  }
-}
-
 // Numbers from −1 to 1: products take as long whatever they are, unless they are denormal.
 absl::StatusOr<Tensor> RandomTensor(ElementType type, Shape shape, const char* name, std::mt19937& random) {
   auto tensor = Tensor::Create(type, std::move(shape), name);
@@ -74,7 +62,8 @@ absl::StatusOr<Tensor> RandomTensor(ElementType type, Shape shape, const char* n
   const std::size_t element_size_bytes = ElementSizeBytes(type);
   for (std::size_t offset = 0; offset < tensor->size_bytes(); offset += element_size_bytes) {
     constexpr float kHalf = 1U << 31;
-    StoreAs(type, static_cast<float>(random()) / kHalf - 1, tensor->data() + offset);
+    const float number = static_cast<float>(random()) / kHalf - 1;
+    FromFloat32(type, &number, 1, tensor->data() + offset);
   }
   return tensor;
 }
