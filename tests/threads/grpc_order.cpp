@@ -3,9 +3,14 @@
 // functions stand before gRPC's own, which they call.
 #include <dlfcn.h>
 #include <grpc/grpc.h>
-#include <sanitizer/tsan_interface.h>
 
 #include <cstddef>
+
+// The sanitizer's, declared here since its header comes with one compiler and clang-tidy reads with another's.
+extern "C" {
+void __tsan_acquire(void* address);  // NOLINT(readability-identifier-naming)
+void __tsan_release(void* address);  // NOLINT(readability-identifier-naming)
+}
 
 namespace {
 
