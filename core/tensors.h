@@ -1,19 +1,90 @@
-// The memory that a problem is computed from and into.
+// The tensors of a problem: which there are, and the memory that they are computed from and into.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace attnd::core {
 
-// Where a problem's tensors lie. All are borrowed until the call is done, dense, and aligned to their elements.
+// What a problem may come with. Query, key and value always do.
+enum class Input : std::uint8_t {
+  kQuery,
+  kKey,
+  kValue,
+  kMask,
+  kBias,
+  kQuerySegmentIds,
+  kKeySegmentIds,
+  kBlockMask,
+};
+inline constexpr std::size_t kInputCount = 8;
+
+// What an answer may hold. The output is always in it.
+enum class Output : std::uint8_t {
+  kOutput,
+  kWeights,
+  kLogSumExp,
+  kMatrix,
+  kTopKeys,
+  kTopWeights,
+  kEntropy,
+  kLargestWeight,
+  kFirstKeysWeight,
+  kMeanDistance,
+  kReceivedSum,
+  kReceivedMaximum,
+  kPooledMap,
+};
+inline constexpr std::size_t kOutputCount = 13;
+
+// A T for each tensor that Name (Input or Output) names.
+template <typename Name, typename T, std::size_t kCount>
+class PerTensor {
+ public:
+  T& operator[](Name name) { return values_[static_cast<std::size_t>(name)]; }
+  const T& operator[](Name name) const { return values_[static_cast<std::size_t>(name)]; }
+
+  static constexpr std::size_t size() { return kCount; }
+  // In the order of the names.
+  auto begin() { return values_.begin(); }
+  auto end() { return values_.end(); }
+  auto begin() const { return values_.begin(); }
+  auto end() const { return values_.end(); }
+
+  // For initialisation alone: the first ones in the order of the names, the rest value-initialised.
+  std::array<T, kCount> values_ = {};
+};
+template <typename T>
+using PerInput = PerTensor<Input, T, kInputCount>;
+template <typename T>
+using PerOutput = PerTensor<Output, T, kOutputCount>;
+
+// Where a problem's tensors lie. All are borrowed until the call is done, dense, and aligned to their elements; null
+// where the problem has no such tensor.
 struct Tensors {
   const void* query = nullptr;
   const void* key = nullptr;
   const void* value = nullptr;
-  const std::uint8_t* mask = nullptr;  // where the problem has a boolean mask
-  void* output = nullptr;              // of the query's element type
-  float* weights = nullptr;            // where the problem has weights
-  float* log_sum_exp = nullptr;        // where the problem has log_sum_exp; natural logarithm
+  const std::uint8_t* mask = nullptr;
+  const void* bias = nullptr;  // of the bias' own element type
+  const std::int32_t* query_segment_ids = nullptr;
+  const std::int32_t* key_segment_ids = nullptr;
+  const std::uint8_t* block_mask = nullptr;
+
+  void* output = nullptr;  // of the query's element type
+  float* weights = nullptr;
+  float* log_sum_exp = nullptr;  // natural logarithm
+  void* matrix = nullptr;        // of the element type that was asked for
+  std::int32_t* top_keys = nullptr;
+  float* top_weights = nullptr;
+  float* entropy = nullptr;
+  float* largest_weight = nullptr;
+  float* first_keys_weight = nullptr;
+  float* mean_distance = nullptr;
+  float* received_sum = nullptr;
+  float* received_maximum = nullptr;
+  float* pooled_map = nullptr;
 };
 
 }  // namespace attnd::core
