@@ -38,12 +38,22 @@ enum class Output : std::uint8_t {
 };
 inline constexpr std::size_t kOutputCount = 13;
 
+// All names, in their order.
+template <typename Name, std::size_t kCount>
+constexpr std::array<Name, kCount> AllNames() {
+  std::array<Name, kCount> names{};
+  for (std::size_t i = 0; i < kCount; ++i) names[i] = static_cast<Name>(i);
+  return names;
+}
+inline constexpr std::array kInputs = AllNames<Input, kInputCount>();
+inline constexpr std::array kOutputs = AllNames<Output, kOutputCount>();
+
 // A T for each tensor that Name (Input or Output) names.
 template <typename Name, typename T, std::size_t kCount>
 class PerTensor {
  public:
-  T& operator[](Name name) { return values_[static_cast<std::size_t>(name)]; }
-  const T& operator[](Name name) const { return values_[static_cast<std::size_t>(name)]; }
+  constexpr T& operator[](Name name) { return values_[static_cast<std::size_t>(name)]; }
+  constexpr const T& operator[](Name name) const { return values_[static_cast<std::size_t>(name)]; }
 
   static constexpr std::size_t size() { return kCount; }
   // In the order of the names.
