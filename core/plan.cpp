@@ -5,32 +5,59 @@
 #include "core/kernels/products.h"
 
 namespace attnd::core {
+namespace {
 
-Range Plan::QueryTile(std::int64_t tile) const {
-  return {tile * kQueryTileRows, std::min((tile + 1) * kQueryTileRows, query_rows)};
+std::int64_t TileCount(std::int64_t size, std::int64_t tile_size) { return (size + tile_size - 1) / tile_size; }
+
+// The keys of the first tiles together, the padding of each included. Only the last may have any.
+std::int64_t PaddedKeysOf(const Plan& plan, std::int64_t key_tiles, std::int64_t keys) {
+  if (key_tiles == 0) return 0;
+  return (key_tiles - 1) * kKeyTileKeys + plan.PaddedKeys(KeyTileKeys(key_tiles - 1, keys));
 }
 
-Range Plan::KeyTile(std::int64_t tile) const {
+}  // namespace
+
+Range QueryTileRows(std::int64_t tile, std::int64_t rows) {
+  return {tile * kQueryTileRows, std::min((tile + 1) * kQueryTileRows, rows)};
+}
+
+Range KeyTileKeys(std::int64_t tile, std::int64_t keys) {
   return {tile * kKeyTileKeys, std::min((tile + 1) * kKeyTileKeys, keys)};
 }
 
-std::int64_t Plan::PaddedKeys(Range tile) const { return kernels::PaddedSize(tile.size(), operand_type); }
+SequenceTiles TilesOf(const Sequence& sequence) {
+  SequenceTiles tiles{.query_tiles = TileCount(sequence.rows, kQueryTileRows),
+                      .key_tiles = TileCount(sequence.keys, kKeyTileKeys)};
+  tiles.packed_key_tiles =
+      std::min(tiles.key_tiles, std::max<std::int64_t>(TileCount(sequence.key_length, kKeyTileKeys), 1));
+  return tiles;
+}
+
+std::int64_t Plan::PaddedKeys(Range tile) const {
+  const std::int64_t padded = kernels::PaddedSize(tile.size(), operand_type);
+  if (!is_ragged || padded <= kernels::kPanelColumns) return padded;
+  // The last tiles of sequences have many sizes, and each size needs products of its own: whole panels keep them few.
+  return TileCount(padded, kernels::kPanelColumns) * kernels::kPanelColumns;
+}
+
+std::int64_t Plan::PackedKeySizeBytes(std::int64_t key_tiles, std::int64_t keys) const {
+  return PaddedKeysOf(*this, key_tiles, keys) * padded_head_size *
+         static_cast<std::int64_t>(ElementSizeBytes(operand_type));
+}
+
+std::int64_t Plan::PackedValueSizeBytes(std::int64_t key_tiles, std::int64_t keys) const {
+  return PaddedKeysOf(*this, key_tiles, keys) * padded_value_head_size *
+         static_cast<std::int64_t>(ElementSizeBytes(operand_type));
+}
 
 Plan MakePlan(const Problem& problem, ElementType operand_type) {
   Plan plan;
   plan.operand_type = operand_type;
-  plan.query_rows = problem.query_rows;
-  plan.keys = problem.keys;
   plan.padded_head_size = kernels::PaddedSize(problem.head_size, operand_type);
   plan.padded_value_head_size = kernels::PaddedSize(problem.value_head_size, operand_type);
   plan.groups = problem.batch * problem.key_value_heads;
   plan.query_heads_per_group = problem.query_heads / problem.key_value_heads;
-  plan.query_tiles = (problem.query_rows + kQueryTileRows - 1) / kQueryTileRows;
-  plan.key_tiles = (problem.keys + kKeyTileKeys - 1) / kKeyTileKeys;
-  const std::int64_t padded_keys = kernels::PaddedSize(problem.keys, operand_type);
-  const auto operand_size_bytes = static_cast<std::int64_t>(ElementSizeBytes(operand_type));
-  plan.packed_key_size_bytes = padded_keys * plan.padded_head_size * operand_size_bytes;
-  plan.packed_value_size_bytes = padded_keys * plan.padded_value_head_size * operand_size_bytes;
+  plan.is_ragged = problem.is_ragged();
   return plan;
 }
 

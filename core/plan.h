@@ -23,27 +23,37 @@ struct Range {
   std::int64_t size() const { return end - begin; }
 };
 
+// The rows of a batch entry's query tile, of the `rows` that it has; and the keys of its key tile.
+Range QueryTileRows(std::int64_t tile, std::int64_t rows);
+Range KeyTileKeys(std::int64_t tile, std::int64_t keys);
+
+// The tiles of one batch entry, for each of its query heads.
+struct SequenceTiles {
+  std::int64_t query_tiles = 0;
+  std::int64_t key_tiles = 0;
+  // The first so many key tiles are packed: those that hold keys before the padding, and always the first, with which
+  // what is known of all values is found.
+  std::int64_t packed_key_tiles = 0;
+};
+SequenceTiles TilesOf(const Sequence& sequence);
+
+// What holds for all batch entries.
 struct Plan {
   // The type that the products multiply.
   ElementType operand_type = ElementType::kFloat32;
-  std::int64_t query_rows = 0;
-  std::int64_t keys = 0;
   // D and Dv, padded to what the products take.
   std::int64_t padded_head_size = 0;
   std::int64_t padded_value_head_size = 0;
   // A group is one batch entry's key and value head with the query heads that read it.
   std::int64_t groups = 0;
   std::int64_t query_heads_per_group = 0;
-  std::int64_t query_tiles = 0;  // of one query head
-  std::int64_t key_tiles = 0;
-  // What one group's packed keys and values take.
-  std::int64_t packed_key_size_bytes = 0;
-  std::int64_t packed_value_size_bytes = 0;
+  bool is_ragged = false;
 
-  Range QueryTile(std::int64_t tile) const;
-  Range KeyTile(std::int64_t tile) const;
   // How many keys a key tile has with its padding.
   std::int64_t PaddedKeys(Range tile) const;
+  // What the packed keys of so many tiles of a batch entry with `keys` keys take, and the values.
+  std::int64_t PackedKeySizeBytes(std::int64_t key_tiles, std::int64_t keys) const;
+  std::int64_t PackedValueSizeBytes(std::int64_t key_tiles, std::int64_t keys) const;
 };
 
 Plan MakePlan(const Problem& problem, ElementType operand_type);

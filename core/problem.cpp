@@ -3,7 +3,10 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+
+#include "core/problem_parts.h"
 
 namespace attnd::core {
 namespace {
@@ -12,14 +15,8 @@ namespace {
 constexpr absl::string_view kQuery = "problem.query";
 constexpr absl::string_view kKey = "problem.tensors.key";
 constexpr absl::string_view kValue = "problem.tensors.value";
-constexpr absl::string_view kBoolean = "problem.mask.boolean.tensor";
 
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
-
-// A tensor of rank 2 to 4 seen as [B, H, S, D].
+// A tensor of rank 2 to 4 seen as [B, H, S, D]; of a ragged batch, as [1, H, T, D].
 struct Dimensions {
   std::int64_t batch = 1;
   std::int64_t heads = 1;
@@ -27,38 +24,29 @@ struct Dimensions {
   std::int64_t size = 0;
 };
 
-Dimensions DimensionsOf(const Shape& shape, Layout layout) {
+Dimensions DimensionsOf(const Shape& shape, const ProblemDescription& d) {
   const std::size_t rank = shape.size();
+  if (d.ragged.has_value()) return {.heads = shape[1], .rows = shape[0], .size = shape[2]};
   Dimensions result{.rows = shape[rank - 2], .size = shape[rank - 1]};
   if (rank >= 3) result.batch = shape[0];
   if (rank == 4) result.heads = shape[1];
-  if (layout == Layout::kBshd) {
+  if (d.layout == Layout::kBshd) {
     result.heads = shape[2];
     result.rows = shape[1];
   }
   return result;
 }
 
-Strides StridesOf(const Dimensions& d, Layout layout) {
-  if (layout == Layout::kBshd) {
-    return {.batch = d.rows * d.heads * d.size, .head = d.size, .row = d.heads * d.size};
+Strides StridesOf(const Dimensions& sizes, const ProblemDescription& d) {
+  if (d.ragged.has_value()) return {.batch = 0, .head = sizes.size, .row = sizes.heads * sizes.size};
+  if (d.layout == Layout::kBshd) {
+    return {.batch = sizes.rows * sizes.heads * sizes.size, .head = sizes.size, .row = sizes.heads * sizes.size};
   }
-  return {.batch = d.heads * d.rows * d.size, .head = d.rows * d.size, .row = d.size};
+  return {.batch = sizes.heads * sizes.rows * sizes.size, .head = sizes.rows * sizes.size, .row = sizes.size};
 }
 
 bool IsComputable(ElementType type) {
   return type == ElementType::kFloat32 || type == ElementType::kBfloat16 || type == ElementType::kFloat16;
-}
-
-absl::Status CheckSize(const TensorDescription& tensor, absl::string_view field, absl::string_view data_field,
-                       std::int64_t found_size_bytes) {
-  const absl::StatusOr<std::int64_t> size_bytes = SizeBytes(tensor, field);
-  if (!size_bytes.ok()) return size_bytes.status();
-  if (found_size_bytes != *size_bytes) {
-    return Invalid(data_field, ": ", found_size_bytes, " bytes found, ", *size_bytes, " expected for ", field, " of ",
-                   ElementTypeName(tensor.element_type), " ", ToString(tensor.shape));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckQuery(const ProblemDescription& d) {
@@ -67,11 +55,14 @@ absl::Status CheckQuery(const ProblemDescription& d) {
     return Invalid(kQuery, ".element_type: ", ElementTypeName(d.query.element_type),
                    " found, float32, bfloat16 or float16 expected");
   }
+  if (d.ragged.has_value() && rank != 3) {
+    return Invalid(kQuery, ".shape: rank ", rank, " found, 3 expected with problem.ragged");
+  }
   if (d.layout == Layout::kBshd && rank != 4) {
     return Invalid(kQuery, ".shape: rank ", rank, " found, 4 expected with LAYOUT_BSHD");
   }
   if (rank < 2 || rank > 4) return Invalid(kQuery, ".shape: rank ", rank, " found, 2, 3 or 4 expected");
-  return CheckSize(d.query, kQuery, "query_data", d.query_size_bytes);
+  return CheckSize(d.query, kQuery, "query_data", d.size_bytes[Input::kQuery]);
 }
 
 absl::Status CheckLikeQuery(const ProblemDescription& d, const TensorDescription& tensor, absl::string_view field) {
@@ -89,8 +80,8 @@ absl::Status CheckLikeQuery(const ProblemDescription& d, const TensorDescription
 absl::Status CheckKeyAndValue(const ProblemDescription& d) {
   if (absl::Status status = CheckLikeQuery(d, d.key, kKey); !status.ok()) return status;
   if (absl::Status status = CheckLikeQuery(d, d.value, kValue); !status.ok()) return status;
-  if (absl::Status status = CheckSize(d.key, kKey, "key_data", d.key_size_bytes); !status.ok()) return status;
-  return CheckSize(d.value, kValue, "value_data", d.value_size_bytes);
+  if (absl::Status status = CheckSize(d.key, kKey, "key_data", d.size_bytes[Input::kKey]); !status.ok()) return status;
+  return CheckSize(d.value, kValue, "value_data", d.size_bytes[Input::kValue]);
 }
 
 absl::Status CheckDimensions(const Dimensions& query, const Dimensions& key, const Dimensions& value) {
@@ -130,165 +121,55 @@ absl::StatusOr<float> CheckScale(std::optional<double> scale, std::int64_t head_
   return static_cast<float>(*scale);
 }
 
-absl::Status FillAlignedOffsets(CausalAlignment causal, Problem& problem) {
-  if (causal == CausalAlignment::kUnspecified && problem.query_rows != problem.keys) {
-    return Invalid(
-        "problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since ",
-        problem.query_rows, " query rows and ", problem.keys, " keys differ");
+// Offsets of a ragged batch: from 0 to all of the tensor's rows, without a step back.
+absl::Status CheckOffsets(absl::string_view field, const std::vector<std::int64_t>& offsets, std::int64_t rows) {
+  if (offsets.size() < 2) {
+    return Invalid(field, ": ", offsets.size(), " numbers found, at least 2 expected, one more than sequences");
   }
-  const std::int64_t offset = causal == CausalAlignment::kBottomRight ? problem.keys - problem.query_rows : 0;
-  problem.causal_offsets.assign(static_cast<std::size_t>(problem.batch), offset);
-  return absl::OkStatus();
-}
-
-absl::Status FillGivenOffsets(const std::vector<std::int64_t>& offsets, Problem& problem) {
-  if (static_cast<std::int64_t>(offsets.size()) != problem.batch) {
-    return Invalid("problem.mask.causal.offsets: ", offsets.size(), " offsets found, one for each of ", problem.batch,
-                   " batch entries expected");
-  }
-  problem.causal_offsets = offsets;
-  // Beyond these no key is visible to any row, or every key to all: the same, without a sum that overflows.
-  for (std::int64_t& offset : problem.causal_offsets) offset = std::clamp(offset, -problem.query_rows, problem.keys);
-  return absl::OkStatus();
-}
-
-absl::Status FillCausal(const MaskOptions& mask, Problem& problem) {
-  if (mask.causal.has_value() && mask.causal_offsets.has_value()) {
-    return Invalid("problem.mask.causal.alignment: given beside offsets, one of the two expected");
-  }
-  if (mask.causal.has_value()) return FillAlignedOffsets(*mask.causal, problem);
-  if (mask.causal_offsets.has_value()) return FillGivenOffsets(*mask.causal_offsets, problem);
-  return absl::OkStatus();
-}
-
-absl::Status CheckKeyLengths(const std::vector<std::int64_t>& lengths, std::int64_t batch, std::int64_t keys) {
-  constexpr absl::string_view kField = "problem.mask.key_lengths.lengths";
-  if (static_cast<std::int64_t>(lengths.size()) != batch) {
-    return Invalid(kField, ": ", lengths.size(), " lengths found, one for each of ", batch, " batch entries expected");
-  }
-  for (std::size_t i = 0; i < lengths.size(); ++i) {
-    if (lengths[i] < 0 || lengths[i] > keys) {
-      return Invalid(kField, "[", i, "]: ", lengths[i], " found, 0 to ", keys, " (the number of keys) expected");
+  if (offsets.front() != 0) return Invalid(field, "[0]: ", offsets.front(), " found, 0 expected");
+  for (std::size_t i = 1; i < offsets.size(); ++i) {
+    if (offsets[i] < offsets[i - 1]) {
+      return Invalid(field, "[", i, "]: ", offsets[i], " found, at least the ", offsets[i - 1],
+                     " before it expected");
     }
   }
-  return absl::OkStatus();
-}
-
-// Broadcasts `mask` from the right to `weights`, the shape that it masks.
-absl::StatusOr<MaskStrides> CheckBooleanMask(const TensorDescription& mask, const Shape& weights,
-                                             std::optional<std::int64_t> found_size_bytes) {
-  if (mask.element_type != ElementType::kBool) {
-    return Invalid(kBoolean, ".element_type: ", ElementTypeName(mask.element_type), " found, bool expected");
-  }
-  const std::size_t rank = mask.shape.size();
-  if (rank > weights.size()) {
-    return Invalid(kBoolean, ".shape: rank ", rank, " found, at most ", weights.size(), ", that of the weights ",
-                   ToString(weights), ", expected");
-  }
-  if (absl::Status status = CheckSize(mask, kBoolean, "mask_data", found_size_bytes.value_or(0)); !status.ok()) {
-    return status;
-  }
-  // Strides by distance from the right: key, query, then head (or batch, at rank 3), then batch.
-  std::array<std::int64_t, 4> strides{};
-  std::int64_t stride = 1;
-  for (std::size_t i = 1; i <= rank; ++i) {
-    const std::int64_t found = mask.shape[rank - i];
-    const std::int64_t wanted = weights[weights.size() - i];
-    if (found != 1 && found != wanted) {
-      return Invalid(kBoolean, ".shape: ", ToString(mask.shape), " found, which does not broadcast to the weights' ",
-                     ToString(weights), ": dimension ", rank - i, " is ", found, ", 1 or ", wanted, " expected");
-    }
-    strides[i - 1] = found == 1 ? 0 : stride;
-    stride *= found;
-  }
-  if (weights.size() == 3) return MaskStrides{.batch = strides[2], .query = strides[1], .key = strides[0]};
-  return MaskStrides{.batch = strides[3], .head = strides[2], .query = strides[1], .key = strides[0]};
-}
-
-absl::Status FillMask(const ProblemDescription& d, const Shape& weights_shape, Problem& problem) {
-  if (absl::Status status = FillCausal(d.mask, problem); !status.ok()) return status;
-  if (d.mask.key_lengths.has_value()) {
-    if (absl::Status status = CheckKeyLengths(*d.mask.key_lengths, problem.batch, problem.keys); !status.ok()) {
-      return status;
-    }
-    problem.key_lengths = *d.mask.key_lengths;
-  }
-  if (!d.mask.boolean.has_value()) {
-    if (!d.mask_size_bytes.has_value()) return absl::OkStatus();
-    return Invalid("mask_data: ", *d.mask_size_bytes, " bytes found, none expected without problem.mask.boolean");
-  }
-  absl::StatusOr<MaskStrides> strides = CheckBooleanMask(*d.mask.boolean, weights_shape, d.mask_size_bytes);
-  if (!strides.ok()) return strides.status();
-  problem.boolean_mask = *strides;
-  return absl::OkStatus();
-}
-
-// The shape of the weights: the query's, heads before sequence, with the keys as last dimension.
-Shape WeightsShape(const Problem& problem, std::size_t rank) {
-  switch (rank) {
-    case 2:
-      return {problem.query_rows, problem.keys};
-    case 3:
-      return {problem.batch, problem.query_rows, problem.keys};
-    default:
-      return {problem.batch, problem.query_heads, problem.query_rows, problem.keys};
-  }
-}
-
-absl::Status FillAnswer(const ProblemDescription& d, const Shape& weights_shape, const Limits& limits,
-                        Problem& problem) {
-  problem.output = d.query;
-  problem.output.shape.back() = problem.value_head_size;
-  absl::StatusOr<std::int64_t> size_bytes = SizeBytes(problem.output, "result.output");
-  if (!size_bytes.ok()) return size_bytes.status();
-  problem.output_size_bytes = *size_bytes;
-  problem.output_strides = StridesOf(DimensionsOf(problem.output.shape, d.layout), d.layout);
-  std::int64_t total = *size_bytes;
-  const auto add = [&](TensorDescription tensor, absl::string_view field, std::optional<TensorDescription>& description,
-                       std::int64_t& tensor_size_bytes) {
-    const absl::StatusOr<std::int64_t> bytes = SizeBytes(tensor, field);
-    if (!bytes.ok()) return bytes.status();
-    tensor_size_bytes = *bytes;
-    description = std::move(tensor);
-    if (__builtin_add_overflow(total, *bytes, &total)) total = INT64_MAX;
-    return absl::OkStatus();
-  };
-  if (d.return_weights) {
-    if (absl::Status status =
-            add({ElementType::kFloat32, weights_shape}, "result.weights", problem.weights, problem.weights_size_bytes);
-        !status.ok()) {
-      return status;
-    }
-  }
-  if (d.return_log_sum_exp) {
-    Shape shape(weights_shape.begin(), weights_shape.end() - 1);
-    if (absl::Status status = add({ElementType::kFloat32, shape}, "result.log_sum_exp", problem.log_sum_exp,
-                                  problem.log_sum_exp_size_bytes);
-        !status.ok()) {
-      return status;
-    }
-  }
-  if (total > limits.max_answer_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat("result: the answer's tensors take ", total, " bytes, at most ",
-                                                     limits.max_answer_bytes, " (limits.max_message_bytes) expected"));
+  if (offsets.back() != rows) {
+    return Invalid(field, "[", offsets.size() - 1, "]: ", offsets.back(), " found, ", rows,
+                   " expected, the rows of the tensor");
   }
   return absl::OkStatus();
 }
 
-}  // namespace
+std::int64_t LongestSequence(const std::vector<std::int64_t>& offsets) {
+  std::int64_t longest = 0;
+  for (std::size_t i = 1; i < offsets.size(); ++i) longest = std::max(longest, offsets[i] - offsets[i - 1]);
+  return longest;
+}
 
-absl::StatusOr<Problem> CheckProblem(const ProblemDescription& description, const Limits& limits) {
-  const ProblemDescription& d = description;
-  if (absl::Status status = CheckQuery(d); !status.ok()) return status;
-  if (absl::Status status = CheckKeyAndValue(d); !status.ok()) return status;
-  const Dimensions query = DimensionsOf(d.query.shape, d.layout);
-  const Dimensions key = DimensionsOf(d.key.shape, d.layout);
-  const Dimensions value = DimensionsOf(d.value.shape, d.layout);
+absl::Status FillRagged(const RaggedOptions& ragged, std::int64_t all_rows, std::int64_t all_keys, Problem& problem) {
+  constexpr absl::string_view kQueryOffsets = "problem.ragged.query_offsets";
+  constexpr absl::string_view kKeyOffsets = "problem.ragged.key_offsets";
+  if (absl::Status status = CheckOffsets(kQueryOffsets, ragged.query_offsets, all_rows); !status.ok()) return status;
+  if (absl::Status status = CheckOffsets(kKeyOffsets, ragged.key_offsets, all_keys); !status.ok()) return status;
+  if (ragged.key_offsets.size() != ragged.query_offsets.size()) {
+    return Invalid(kKeyOffsets, ": ", ragged.key_offsets.size(), " numbers found, ", ragged.query_offsets.size(),
+                   " expected, as many as query_offsets");
+  }
+  problem.query_offsets = ragged.query_offsets;
+  problem.key_offsets = ragged.key_offsets;
+  problem.batch = static_cast<std::int64_t>(ragged.query_offsets.size()) - 1;
+  problem.query_rows = LongestSequence(ragged.query_offsets);
+  problem.keys = LongestSequence(ragged.key_offsets);
+  return absl::OkStatus();
+}
+
+absl::Status FillTensors(const ProblemDescription& d, Problem& problem) {
+  const Dimensions query = DimensionsOf(d.query.shape, d);
+  const Dimensions key = DimensionsOf(d.key.shape, d);
+  const Dimensions value = DimensionsOf(d.value.shape, d);
   if (absl::Status status = CheckDimensions(query, key, value); !status.ok()) return status;
   const absl::StatusOr<float> scale = CheckScale(d.scale, query.size);
   if (!scale.ok()) return scale.status();
-
-  Problem problem;
   problem.element_type = d.query.element_type;
   problem.batch = query.batch;
   problem.query_heads = query.heads;
@@ -298,13 +179,105 @@ absl::StatusOr<Problem> CheckProblem(const ProblemDescription& description, cons
   problem.head_size = query.size;
   problem.value_head_size = value.size;
   problem.scale = *scale;
-  problem.query_strides = StridesOf(query, d.layout);
-  problem.key_strides = StridesOf(key, d.layout);
-  problem.value_strides = StridesOf(value, d.layout);
-  problem.empty_row = d.empty_row;
-  const Shape weights_shape = WeightsShape(problem, d.query.shape.size());
-  if (absl::Status status = FillMask(d, weights_shape, problem); !status.ok()) return status;
-  if (absl::Status status = FillAnswer(d, weights_shape, limits, problem); !status.ok()) return status;
+  problem.query_strides = StridesOf(query, d);
+  problem.key_strides = StridesOf(key, d);
+  problem.value_strides = StridesOf(value, d);
+  Dimensions output = query;
+  output.size = value.size;
+  problem.output_strides = StridesOf(output, d);
+  problem.row_strides = {.batch = d.ragged.has_value() ? 0 : query.heads * query.rows, .head = query.rows, .row = 1};
+  return d.ragged.has_value() ? FillRagged(*d.ragged, query.rows, key.rows, problem) : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckSize(const TensorDescription& tensor, absl::string_view field, absl::string_view data_field,
+                       std::int64_t found_size_bytes) {
+  const absl::StatusOr<std::int64_t> size_bytes = SizeBytes(tensor, field);
+  if (!size_bytes.ok()) return size_bytes.status();
+  if (found_size_bytes != *size_bytes) {
+    return Invalid(data_field, ": ", found_size_bytes, " bytes found, ", *size_bytes, " expected for ", field, " of ",
+                   ElementTypeName(tensor.element_type), " ", ToString(tensor.shape));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckNoData(absl::string_view data_field, std::int64_t found_size_bytes, absl::string_view missing_field) {
+  if (found_size_bytes == 0) return absl::OkStatus();
+  return Invalid(data_field, ": ", found_size_bytes, " bytes found, none expected without ", missing_field);
+}
+
+absl::Status CheckCount(absl::string_view field, absl::string_view noun, std::size_t found, const Problem& problem) {
+  if (static_cast<std::int64_t>(found) == problem.batch) return absl::OkStatus();
+  return Invalid(field, ": ", found, " ", noun, " found, one for each of ", problem.batch, " batch entries expected");
+}
+
+Shape MaskShape(const ProblemDescription& description, const Problem& problem, std::int64_t rows, std::int64_t keys) {
+  const std::size_t rank = description.query.shape.size();
+  if (rank == 2) return {rows, keys};
+  if (rank == 3 && !problem.is_ragged()) return {problem.batch, rows, keys};
+  return {problem.batch, problem.query_heads, rows, keys};
+}
+
+absl::StatusOr<BroadcastStrides> Broadcast(const TensorDescription& tensor, absl::string_view field,
+                                           const Shape& target, absl::string_view target_name, bool may_be_narrower) {
+  const std::size_t rank = tensor.shape.size();
+  if (rank > target.size()) {
+    return Invalid(field, ".shape: rank ", rank, " found, at most ", target.size(), ", that of ", target_name, " ",
+                   ToString(target), ", expected");
+  }
+  // By distance from the right: key, query, then head (or batch, at rank 3), then batch.
+  std::array<std::int64_t, 4> strides{};
+  BroadcastStrides result{.keys_end = target.back()};
+  std::int64_t stride = 1;
+  for (std::size_t i = 1; i <= rank; ++i) {
+    const std::int64_t found = tensor.shape[rank - i];
+    const std::int64_t wanted = target[target.size() - i];
+    const bool is_narrower = i == 1 && may_be_narrower && found > 1 && found < wanted;
+    if (found != 1 && found != wanted && !is_narrower) {
+      return Invalid(field, ".shape: ", ToString(tensor.shape), " found, which does not broadcast to ", target_name,
+                     " ", ToString(target), ": dimension ", rank - i, " is ", found, ", 1 or ",
+                     i == 1 && may_be_narrower ? "at most " : "", wanted, " expected");
+    }
+    if (is_narrower) result.keys_end = found;
+    strides[i - 1] = found == 1 ? 0 : stride;
+    stride *= found;
+  }
+  result.key = strides[0];
+  result.query = strides[1];
+  result.head = target.size() == 4 ? strides[2] : 0;
+  result.batch = target.size() == 4 ? strides[3] : strides[2];
+  return result;
+}
+
+Sequence Problem::SequenceAt(std::int64_t batch_entry) const {
+  const auto entry = static_cast<std::size_t>(batch_entry);
+  const auto at = [entry](const std::vector<std::int64_t>& numbers, std::int64_t otherwise) {
+    return numbers.empty() ? otherwise : numbers[entry];
+  };
+  Sequence sequence{.rows = query_rows, .keys = keys};
+  if (is_ragged()) {
+    sequence.first_row = query_offsets[entry];
+    sequence.first_key = key_offsets[entry];
+    sequence.rows = query_offsets[entry + 1] - sequence.first_row;
+    sequence.keys = key_offsets[entry + 1] - sequence.first_key;
+  }
+  sequence.query_length = at(query_lengths, sequence.rows);
+  sequence.key_length = at(key_lengths, sequence.keys);
+  sequence.offset = at(position_offsets, is_bottom_right ? sequence.keys - sequence.rows : 0);
+  sequence.prefix_length = at(prefix_lengths, 0);
+  return sequence;
+}
+
+absl::StatusOr<Problem> CheckProblem(const ProblemDescription& description, const Limits& limits) {
+  if (absl::Status status = CheckQuery(description); !status.ok()) return status;
+  if (absl::Status status = CheckKeyAndValue(description); !status.ok()) return status;
+  Problem problem;
+  if (absl::Status status = FillTensors(description, problem); !status.ok()) return status;
+  if (absl::Status status = FillMasks(description, problem); !status.ok()) return status;
+  if (absl::Status status = FillModifiers(description, problem); !status.ok()) return status;
+  problem.empty_row = description.empty_row;
+  if (absl::Status status = FillAnswer(description, limits, problem); !status.ok()) return status;
   return problem;
 }
 

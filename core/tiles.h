@@ -1,12 +1,31 @@
-// Which keys a query row sees, and what that makes of a tile: decided before any product. Pure functions.
+// Which keys each query row of a tile sees, and what that makes of the tile: decided before any product. Pure
+// functions.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
+#include "core/kernels/softmax.h"
 #include "core/plan.h"
 #include "core/problem.h"
+#include "core/tensors.h"
 
 namespace attnd::core {
+
+// Up to kQueryTileRows query rows of one batch entry and query head, in the order in which a tile holds them.
+struct QueryTile {
+  std::int64_t batch_entry = 0;
+  std::int64_t query_head = 0;
+  std::int64_t key_value_head = 0;
+  Sequence sequence;  // the batch entry's
+  Range rows;         // counted from the sequence's first
+};
+
+// The keys that a query row sees by the masks in closed form: causal, prefix, window and lengths. None for padding.
+Range VisibleKeys(const Problem& problem, const Sequence& sequence, std::int64_t query_row);
+
+// The same for each row of a tile. `row_keys` has one a row.
+void FindRowKeys(const Problem& problem, const QueryTile& tile, Range* row_keys);
 
 enum class TileKind : std::uint8_t {
   kHidden,  // no row of the tile sees a key of it
@@ -14,19 +33,21 @@ enum class TileKind : std::uint8_t {
   kMixed,
 };
 
-// The keys that a query row sees by the masks in closed form (causal, key lengths).
-Range VisibleKeys(const Problem& problem, std::int64_t batch, std::int64_t query_row);
+// Which pairs of the rows of a query tile and the keys of a key tile are visible: those in the row's interval of columns
+// and, where `bytes` is not null, with a byte that is not 0.
+struct TileVisibility {
+  std::array<kernels::ColumnInterval, kQueryTileRows> columns;
+  // kKeyTileKeys from a row to the next; the memory that FindVisibility was given.
+  const std::uint8_t* bytes = nullptr;
 
-// What the masks in closed form make of the tile of these query rows and keys.
-TileKind ClassifyTile(const Problem& problem, std::int64_t batch, Range query_rows, Range keys);
+  const std::uint8_t* RowBytes(std::int64_t row) const {
+    return bytes == nullptr ? nullptr : bytes + row * kKeyTileKeys;
+  }
+};
 
-// Where the boolean mask's bytes for a query row begin (that of key 0), or null where there is none. `mask` is its
-// data.
-const std::uint8_t* MaskRow(const Problem& problem, const std::uint8_t* mask, std::int64_t batch, std::int64_t head,
-                            std::int64_t query_row);
-
-// Whether the boolean mask lets any of these query rows see any of these keys. True where there is none.
-bool MaskShowsAny(const Problem& problem, const std::uint8_t* mask, std::int64_t batch, std::int64_t head,
-                  Range query_rows, Range keys);
+// Finds it, by all masks and by biases of −∞. `row_keys` is what FindRowKeys found. `memory` has room for
+// kQueryTileRows × kKeyTileKeys bytes.
+TileKind FindVisibility(const Problem& problem, const Tensors& tensors, const QueryTile& tile, Range keys,
+                        const Range* row_keys, std::uint8_t* memory, TileVisibility& visibility);
 
 }  // namespace attnd::core
