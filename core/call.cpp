@@ -14,14 +14,14 @@ double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now()
 }  // namespace
 
 Call::Call(const Problem& problem, const Tensors& tensors, CallOptions options, Done done,
-           std::shared_ptr<kernels::Products> products, Observer* observer)
+           std::shared_ptr<kernels::Products> products, std::string fingerprint, Observer* observer)
     : options_(std::move(options)),
       done_(std::move(done)),
       observer_(observer),
       started_at_(absl::Now()),
-      execution_(problem, tensors, products),
-      computes_per_group_(execution_.plan().query_heads_per_group * execution_.plan().query_tiles) {
+      execution_(problem, tensors, products) {
   report_.kernel = products->name();
+  report_.fingerprint = std::move(fingerprint);
   report_.query_tile_rows = kQueryTileRows;
   report_.key_tile_keys = kKeyTileKeys;
 }
@@ -55,7 +55,7 @@ Work::Claim Call::ClaimTask() {
   if (task.has_value()) return {.kind = Claim::Kind::kTask, .task = *std::move(task)};
   const bool all_claimed = status_.ok() && next_group_ == execution_.plan().groups &&
                            std::all_of(groups_.begin(), groups_.end(), [&](const auto& group) {
-                             return group->claimed_computes == computes_per_group_;
+                             return group->claimed_computes == group->computes;
                            });
   return {.kind = all_claimed || !status_.ok() ? Claim::Kind::kNoMore : Claim::Kind::kNotNow, .task = nullptr};
 }
@@ -63,8 +63,8 @@ Work::Claim Call::ClaimTask() {
 std::optional<Task> Call::ClaimCompute() {
   for (const std::unique_ptr<Group>& entry : groups_) {
     Group* group = entry.get();
-    const bool packed = group->finished_packs == execution_.plan().key_tiles;
-    if (!packed || group->claimed_computes == computes_per_group_) continue;
+    const bool packed = group->finished_packs == group->packs;
+    if (!packed || group->claimed_computes == group->computes) continue;
     const std::int64_t tile = group->claimed_computes++;
     return [this, group, tile](Scratch& scratch) { RunCompute(group, tile, scratch); };
   }
@@ -77,19 +77,31 @@ std::optional<Task> Call::ClaimPack() {
     return [this, group, key_tile](Scratch& scratch) { RunPack(group, key_tile, scratch); };
   };
   for (const std::unique_ptr<Group>& group : groups_) {
-    if (group->claimed_packs < execution_.plan().key_tiles) return claim(group.get());
+    if (group->claimed_packs < group->packs) return claim(group.get());
   }
   if (!StartNextGroup()) return std::nullopt;
-  return claim(groups_.back().get());
+  // A sequence of a ragged batch may have no keys, of which there is nothing to pack.
+  return groups_.back()->packs > 0 ? claim(groups_.back().get()) : ClaimCompute();
 }
 
 bool Call::StartNextGroup() {
-  if (next_group_ == execution_.plan().groups) return false;
+  // A sequence of a ragged batch may have no rows, for which there is nothing to do.
+  Sequence sequence;
+  SequenceTiles tiles;
+  while (tiles.query_tiles == 0) {
+    if (next_group_ == execution_.plan().groups) return false;
+    sequence = execution_.SequenceOf(next_group_++);
+    tiles = TilesOf(sequence);
+  }
   auto group = std::make_unique<Group>();
-  group->index = next_group_++;
-  group->packed = PackedKv::Make(execution_.plan());
+  group->index = next_group_ - 1;
+  group->packs = tiles.packed_key_tiles;
+  group->computes = execution_.plan().query_heads_per_group * tiles.query_tiles;
+  group->packed = PackedKv::Make(execution_.plan(), sequence);
   if (group->packed == nullptr) {
-    const std::int64_t size_bytes = execution_.plan().packed_key_size_bytes + execution_.plan().packed_value_size_bytes;
+    const Plan& plan = execution_.plan();
+    const std::int64_t size_bytes = plan.PackedKeySizeBytes(group->packs, sequence.keys) +
+                                    plan.PackedValueSizeBytes(group->packs, sequence.keys);
     status_ =
         absl::ResourceExhaustedError(absl::StrCat("no memory for ", size_bytes, " bytes of packed keys and values"));
     return false;
@@ -120,7 +132,7 @@ void Call::RunPack(Group* group, std::int64_t key_tile, Scratch& scratch) {
 
 void Call::RunCompute(Group* group, std::int64_t tile, Scratch& scratch) {
   const absl::Time start = absl::Now();
-  const std::int64_t query_tiles = execution_.plan().query_tiles;
+  const std::int64_t query_tiles = group->computes / execution_.plan().query_heads_per_group;
   absl::Status reason;
   const auto give_up = [&] {
     if (reason.ok()) reason = ReasonToGiveUp();
@@ -140,7 +152,7 @@ void Call::RunCompute(Group* group, std::int64_t tile, Scratch& scratch) {
   report_.skipped_tiles += result.skipped_tiles;
   report_.floating_point_operations += result.floating_point_operations;
   report_.empty_rows += result.empty_rows;
-  if (++group->finished_computes < computes_per_group_) return;
+  if (++group->finished_computes < group->computes) return;
   std::erase_if(groups_, [group](const auto& entry) { return entry.get() == group; });
 }
 

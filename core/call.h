@@ -26,7 +26,7 @@ class Call final : public Work {
 
   // `observer` may be null.
   Call(const Problem& problem, const Tensors& tensors, CallOptions options, Done done,
-       std::shared_ptr<kernels::Products> products, Observer* observer);
+       std::shared_ptr<kernels::Products> products, std::string fingerprint, Observer* observer);
 
   Claim ClaimTask() override;
   void Finish() override;
@@ -35,6 +35,9 @@ class Call final : public Work {
   // A group whose keys and values are being packed, or whose queries are being computed.
   struct Group {
     std::int64_t index = 0;
+    // How many there are of either.
+    std::int64_t packs = 0;
+    std::int64_t computes = 0;
     std::unique_ptr<PackedKv> packed;
     std::int64_t claimed_packs = 0;
     std::int64_t finished_packs = 0;
@@ -57,7 +60,6 @@ class Call final : public Work {
   Observer* const observer_;
   const absl::Time started_at_;
   Execution execution_;
-  const std::int64_t computes_per_group_;
 
   absl::Mutex mutex_;
   enum class Preparation : std::uint8_t { kNotStarted, kRunning, kDone };

@@ -1,5 +1,6 @@
 #include "core/engine.h"
 
+#include <absl/strings/str_cat.h>
 #include <absl/synchronization/notification.h>
 
 #include <algorithm>
@@ -29,9 +30,14 @@ class Engine::Impl {
     return products_[static_cast<std::size_t>(type)];
   }
 
+  std::string FingerprintFor(ElementType type) const {
+    return absl::StrCat(ProductsFor(type)->name(), ", ", machine_fingerprint_);
+  }
+
   void Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done) {
     pool_.Add(std::make_unique<Call>(problem, tensors, std::move(options), std::move(done),
-                                     ProductsFor(problem.element_type), observer_));
+                                     ProductsFor(problem.element_type), FingerprintFor(problem.element_type),
+                                     observer_));
   }
 
   int worker_count() const { return pool_.worker_count(); }
@@ -45,6 +51,9 @@ class Engine::Impl {
 
   // Constant after construction; indexed by element type.
   const std::array<std::shared_ptr<kernels::Products>, kElementTypes.size()> products_ = ChooseAll();
+  const std::string machine_fingerprint_ =
+      absl::StrCat("tiles of ", kQueryTileRows, " x ", kKeyTileKeys, ", oneDNN ", OnednnVersion(), " ",
+                   OnednnInstructionSet(), ", ", VectorInstructionSet());
   Observer* const observer_;
   WorkerPool pool_;  // last: its end waits for all calls
 };
@@ -72,7 +81,10 @@ std::int64_t Engine::PackedSizeBytes(const Problem& problem) const {
   const Plan plan = MakePlan(problem, impl_->ProductsFor(problem.element_type)->operand_type());
   // A call packs another group only while every group it has is being worked on.
   const std::int64_t groups = std::min<std::int64_t>(plan.groups, impl_->worker_count());
-  return groups * (plan.packed_key_size_bytes + plan.packed_value_size_bytes);
+  const Sequence longest{.keys = problem.keys, .key_length = problem.keys};
+  const std::int64_t key_tiles = TilesOf(longest).packed_key_tiles;
+  return groups *
+         (plan.PackedKeySizeBytes(key_tiles, problem.keys) + plan.PackedValueSizeBytes(key_tiles, problem.keys));
 }
 
 int Engine::worker_count() const { return impl_->worker_count(); }

@@ -3,15 +3,16 @@
 #include <absl/cleanup/cleanup.h>
 
 #include <algorithm>
+#include <bitset>
 #include <cassert>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
 #include <numbers>
+#include <set>
 
-#include "core/kernels/softmax.h"
-#include "core/tiles.h"
+#include "core/scores.h"
 #include "core/values.h"
 
 namespace attnd::core {
@@ -23,7 +24,32 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 // that are smaller by this. A power of two changes no bits, and 2^32 of the largest values then add up to a float32.
 constexpr float kOverflowFactor = 0x1p-33F;
 
-std::int64_t RowsInLastTile(const Plan& plan) { return plan.QueryTile(plan.query_tiles - 1).size(); }
+// What the tiles of a problem need products for.
+struct TileShapes {
+  std::vector<std::int64_t> query_rows;
+  std::vector<std::int64_t> padded_keys;
+};
+
+TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
+  std::bitset<kQueryTileRows + 1> rows;
+  std::set<std::int64_t> padded_keys;
+  const std::int64_t entries = problem.is_ragged() ? problem.batch : 1;  // the others are like the first
+  for (std::int64_t entry = 0; entry < entries; ++entry) {
+    const Sequence sequence = problem.SequenceAt(entry);
+    const SequenceTiles tiles = TilesOf(sequence);
+    if (tiles.query_tiles == 0) continue;
+    rows.set(static_cast<std::size_t>(QueryTileRows(0, sequence.rows).size()));
+    rows.set(static_cast<std::size_t>(QueryTileRows(tiles.query_tiles - 1, sequence.rows).size()));
+    if (tiles.key_tiles == 0) continue;
+    padded_keys.insert(plan.PaddedKeys(KeyTileKeys(0, sequence.keys)));
+    padded_keys.insert(plan.PaddedKeys(KeyTileKeys(tiles.key_tiles - 1, sequence.keys)));
+  }
+  TileShapes shapes{.query_rows = {}, .padded_keys = {padded_keys.begin(), padded_keys.end()}};
+  for (std::size_t count = 1; count < rows.size(); ++count) {
+    if (rows.test(count)) shapes.query_rows.push_back(static_cast<std::int64_t>(count));
+  }
+  return shapes;
+}
 
 }  // namespace
 
@@ -32,34 +58,38 @@ Execution::Execution(const Problem& problem, const Tensors& tensors, std::shared
       tensors_(tensors),
       products_(std::move(products)),
       plan_(MakePlan(problem_, products_->operand_type())),
-      scale_log2e_(static_cast<float>(problem.scale * std::numbers::log2e)),
+      changes_scores_(ChangesScores(problem_)),
+      scale_log2e_(static_cast<float>((changes_scores_ ? 1 : problem.scale) * std::numbers::log2e)),
       element_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(problem.element_type))),
       operand_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(products_->operand_type()))) {}
 
 void Execution::Prepare() {
-  kernels::TileSizes sizes;
-  sizes.head_size = plan_.padded_head_size;
-  sizes.value_head_size = plan_.padded_value_head_size;
-  sizes.scores_stride = kKeyTileKeys;
-  const std::int64_t rows = plan_.QueryTile(0).size();
-  if (plan_.keys >= kKeyTileKeys) {
-    sizes.keys = kKeyTileKeys;
-    whole_tile_.emplace(*products_, sizes, rows, RowsInLastTile(plan_));
-  }
-  if (plan_.keys % kKeyTileKeys != 0) {
-    sizes.keys = plan_.PaddedKeys(plan_.KeyTile(plan_.key_tiles - 1));
-    last_tile_.emplace(*products_, sizes, rows, RowsInLastTile(plan_));
+  const TileShapes shapes = ShapesOf(problem_, plan_);
+  for (const std::int64_t padded_keys : shapes.padded_keys) {
+    const kernels::TileSizes sizes{.keys = padded_keys,
+                                   .head_size = plan_.padded_head_size,
+                                   .value_head_size = plan_.padded_value_head_size,
+                                   .scores_stride = kKeyTileKeys};
+    products_of_tiles_.emplace_back(*products_, sizes, shapes.query_rows);
   }
 }
 
 const kernels::TileProducts& Execution::ProductsFor(Range keys) const {
-  return keys.size() == kKeyTileKeys ? *whole_tile_ : *last_tile_;
+  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+  const auto found = std::find_if(products_of_tiles_.begin(), products_of_tiles_.end(),
+                                  [&](const auto& products) { return products.padded_keys() == padded_keys; });
+  assert(found != products_of_tiles_.end());
+  return *found;
 }
 
-const void* Execution::Row(const void* data, const Strides& strides, std::int64_t batch, std::int64_t head,
-                           std::int64_t row) const {
-  const std::int64_t element = batch * strides.batch + head * strides.head + row * strides.row;
-  return static_cast<const std::byte*>(data) + element * element_size_bytes_;
+std::int64_t Execution::ElementOf(const Strides& strides, std::int64_t batch_entry, std::int64_t head,
+                                  std::int64_t row) {
+  return batch_entry * strides.batch + head * strides.head + row * strides.row;
+}
+
+const std::byte* Execution::Row(const void* data, const Strides& strides, std::int64_t batch_entry, std::int64_t head,
+                                std::int64_t row) const {
+  return static_cast<const std::byte*>(data) + ElementOf(strides, batch_entry, head, row) * element_size_bytes_;
 }
 
 void Execution::LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const {
@@ -75,18 +105,19 @@ void Execution::LoadRow(const void* from, std::int64_t count, std::int64_t padde
 // --- Packing ---
 
 void Execution::Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed, Scratch& scratch) const {
-  const std::int64_t batch = group / problem_.key_value_heads;
-  const std::int64_t head = group % problem_.key_value_heads;
-  const Range keys = plan_.KeyTile(key_tile);
-  PackKeys(batch, head, keys, packed.keys(key_tile), scratch);
-  const kernels::ValueKinds kinds = PackValues(batch, head, keys, packed.values(key_tile), scratch);
-  const Values values(problem_, tensors_.value, batch, head);
+  const Sequence sequence = SequenceOf(group);
+  const Range keys = KeyTileKeys(key_tile, sequence.keys);
+  PackKeys(group, sequence, keys, packed.keys(key_tile), scratch);
+  const kernels::ValueKinds kinds = PackValues(group, sequence, keys, packed.values(key_tile), scratch);
+  const Values values(problem_, tensors_.value, group / problem_.key_value_heads, sequence,
+                      group % problem_.key_value_heads);
   packed.set_has_large_values(key_tile, kinds.large);
   if (kinds.non_finite) packed.set_non_finite_sums(key_tile, values.NonFiniteSums(keys));
   if (key_tile == 0 && problem_.empty_row == EmptyRow::kMeanOfAllValues) packed.value_mean = values.Mean();
 }
 
-void Execution::PackKeys(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed, Scratch& scratch) const {
+void Execution::PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
+                         Scratch& scratch) const {
   const kernels::TileProducts& products = ProductsFor(keys);
   const std::int64_t row_size_bytes = plan_.padded_head_size * operand_size_bytes_;
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
@@ -96,15 +127,16 @@ void Execution::PackKeys(std::int64_t batch, std::int64_t head, Range keys, std:
     for (std::int64_t column = 0; column < columns; ++column) {
       const std::int64_t key = keys.begin + panel * kernels::kPanelColumns + column;
       const std::int64_t count = key < keys.end ? problem_.head_size : 0;
-      LoadRow(Row(tensors_.key, problem_.key_strides, batch, head, std::min(key, keys.end - 1)), count,
-              plan_.padded_head_size, plain + column * row_size_bytes);
+      LoadRow(Row(tensors_.key, problem_.key_strides, group / problem_.key_value_heads,
+                  group % problem_.key_value_heads, sequence.first_key + std::min(key, keys.end - 1)),
+              count, plan_.padded_head_size, plain + column * row_size_bytes);
     }
     products.PackKeyPanel(panel, plain, packed);
     packed += columns * row_size_bytes;
   }
 }
 
-kernels::ValueKinds Execution::PackValues(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed,
+kernels::ValueKinds Execution::PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
                                           Scratch& scratch) const {
   const kernels::TileProducts& products = ProductsFor(keys);
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
@@ -117,9 +149,9 @@ kernels::ValueKinds Execution::PackValues(std::int64_t batch, std::int64_t head,
     std::byte* plain = products.packs_values() ? static_cast<std::byte*>(scratch.panel()) : packed;
     for (std::int64_t row = 0; row < padded_keys; ++row) {
       const std::int64_t key = std::min(keys.begin + row, keys.end - 1);
-      const void* from = Row(tensors_.value, problem_.value_strides, batch, head, key);
-      LoadRow(static_cast<const std::byte*>(from) + first * element_size_bytes_, row < keys.size() ? count : 0, columns,
-              plain + row * row_size_bytes);
+      const std::byte* from = Row(tensors_.value, problem_.value_strides, group / problem_.key_value_heads,
+                                  group % problem_.key_value_heads, sequence.first_key + key);
+      LoadRow(from + first * element_size_bytes_, row < keys.size() ? count : 0, columns, plain + row * row_size_bytes);
     }
     const auto panel_kinds = kernels::ReplaceNonFinite(plan_.operand_type, plain, padded_keys * columns);
     kinds.non_finite |= panel_kinds.non_finite;
@@ -134,43 +166,47 @@ kernels::ValueKinds Execution::PackValues(std::int64_t batch, std::int64_t head,
 
 TileResult Execution::Compute(std::int64_t group, std::int64_t head_in_group, std::int64_t query_tile,
                               const PackedKv& packed, absl::FunctionRef<bool()> give_up, Scratch& scratch) const {
+  const Sequence sequence = SequenceOf(group);
   const std::int64_t key_value_head = group % problem_.key_value_heads;
-  const QueryTile tile{.batch = group / problem_.key_value_heads,
+  const QueryTile tile{.batch_entry = group / problem_.key_value_heads,
                        .query_head = key_value_head * plan_.query_heads_per_group + head_in_group,
                        .key_value_head = key_value_head,
-                       .rows = plan_.QueryTile(query_tile)};
+                       .sequence = sequence,
+                       .rows = QueryTileRows(query_tile, sequence.rows)};
   TileResult result;
   const absl::Cleanup release = [this] { products_->ReleaseThread(); };
+  FindRowKeys(problem_, tile, scratch.row_keys.data());
   scratch.weights_factor = 1;
   if (!AttendToKeys(tile, packed, give_up, scratch, result)) return result;
   if (packed.has_large_values() && !SumsAreFinite(tile, scratch)) {
     scratch.weights_factor = kOverflowFactor;
     if (!AttendToKeys(tile, packed, give_up, scratch, result)) return result;
   }
-  for (std::int64_t row = tile.rows.begin; row < tile.rows.end; ++row) {
-    if (scratch.seen[static_cast<std::size_t>(row - tile.rows.begin)] != 0) {
-      FinishRow(tile, row, packed, scratch);
-    } else {
-      FinishEmptyRow(tile, row, packed, scratch);
-      ++result.empty_rows;
-    }
-  }
+  FinishTile(tile, packed, scratch, result);
   return result;
+}
+
+TileKind Execution::LookAt(const QueryTile& tile, Range keys, Scratch& scratch) const {
+  return FindVisibility(problem_, tensors_, tile, keys, scratch.row_keys.data(), scratch.mask_bytes(),
+                        scratch.visibility);
 }
 
 bool Execution::AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl::FunctionRef<bool()> give_up,
                              Scratch& scratch, TileResult& result) const {
   StartTile(tile, scratch);
-  for (std::int64_t key_tile = 0; key_tile < plan_.key_tiles; ++key_tile) {
+  const std::int64_t key_tiles = TilesOf(tile.sequence).key_tiles;
+  for (std::int64_t key_tile = 0; key_tile < key_tiles; ++key_tile) {
     if (give_up()) return false;
-    const Range keys = plan_.KeyTile(key_tile);
-    if (IsHidden(tile, keys)) {
+    const Range keys = KeyTileKeys(key_tile, tile.sequence.keys);
+    if (LookAt(tile, keys, scratch) == TileKind::kHidden) {
       ++result.skipped_tiles;
-      if (tensors_.weights != nullptr) ClearScores(tile, keys);
       continue;
     }
     const kernels::TileProducts& products = ProductsFor(keys);
     products.Scores(tile.rows.size(), scratch.query(), packed.keys(key_tile), scratch.scores());
+    if (changes_scores_) {
+      ChangeScores(problem_, tensors_, tile, keys, ScoreStage::kComplete, scratch.scores(), scratch.added());
+    }
     if (tensors_.weights != nullptr) KeepScores(tile, keys, scratch);
     UpdateSoftmax(tile, keys, scratch);
     if (scratch.weights_factor != 1) ScaleWeights(tile, keys, scratch);
@@ -189,56 +225,42 @@ bool Execution::SumsAreFinite(const QueryTile& tile, Scratch& scratch) const {
                      [](float sum) { return std::isfinite(sum); });
 }
 
-bool Execution::IsHidden(const QueryTile& tile, Range keys) const {
-  return ClassifyTile(problem_, tile.batch, tile.rows, keys) == TileKind::kHidden ||
-         !MaskShowsAny(problem_, tensors_.mask, tile.batch, tile.query_head, tile.rows, keys);
-}
-
 void Execution::StartTile(const QueryTile& tile, Scratch& scratch) const {
   auto* query = static_cast<std::byte*>(scratch.query());
-  for (std::int64_t row = tile.rows.begin; row < tile.rows.end; ++row) {
-    LoadRow(Row(tensors_.query, problem_.query_strides, tile.batch, tile.query_head, row), problem_.head_size,
-            plan_.padded_head_size, query);
+  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
+    const std::int64_t count = IsPadding(tile, row) ? 0 : problem_.head_size;
+    LoadRow(Row(tensors_.query, problem_.query_strides, tile.batch_entry, tile.query_head,
+                tile.sequence.first_row + tile.rows.begin + row),
+            count, plan_.padded_head_size, query);
     query += plan_.padded_head_size * operand_size_bytes_;
   }
-  scratch.maximum.fill(kMinusInfinity);
-  scratch.sum.fill(0);
+  // A sink is a key of this score, which every row sees and whose value is 0.
+  const float sink =
+      problem_.sinks.empty() ? kMinusInfinity : problem_.sinks[static_cast<std::size_t>(tile.query_head)];
+  scratch.maximum.fill(static_cast<float>(sink * std::numbers::log2e));
+  scratch.sum.fill(sink == kMinusInfinity ? 0.0F : 1.0F);
   scratch.seen.fill(0);
   std::fill_n(scratch.sums(), kQueryTileRows * plan_.padded_value_head_size, 0.0F);
 }
 
-std::int64_t Execution::RowIndex(const QueryTile& tile, std::int64_t query_row) const {
-  return (tile.batch * problem_.query_heads + tile.query_head) * problem_.query_rows + query_row;
+std::int64_t Execution::RowIndex(const QueryTile& tile, std::int64_t row) const {
+  return ElementOf(problem_.row_strides, tile.batch_entry, tile.query_head,
+                   tile.sequence.first_row + tile.rows.begin + row);
 }
 
-float* Execution::WeightsRow(const QueryTile& tile, std::int64_t query_row) const {
-  return tensors_.weights + RowIndex(tile, query_row) * problem_.keys;
+float* Execution::WeightsRow(const QueryTile& tile, std::int64_t row) const {
+  return tensors_.weights + RowIndex(tile, row) * problem_.keys;
 }
 
-void Execution::ClearScores(const QueryTile& tile, Range keys) const {
-  for (std::int64_t row = tile.rows.begin; row < tile.rows.end; ++row) {
-    std::fill_n(WeightsRow(tile, row) + keys.begin, keys.size(), 0.0F);
-  }
+bool Execution::IsPadding(const QueryTile& tile, std::int64_t row) const {
+  return tile.rows.begin + row >= tile.sequence.query_length;
 }
 
 void Execution::KeepScores(const QueryTile& tile, Range keys, Scratch& scratch) const {
   for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
     const float* scores = scratch.scores() + row * kKeyTileKeys;
-    std::copy_n(scores, keys.size(), WeightsRow(tile, tile.rows.begin + row) + keys.begin);
+    std::copy_n(scores, keys.size(), WeightsRow(tile, row) + keys.begin);
   }
-}
-
-kernels::ColumnInterval Execution::VisibleColumns(const QueryTile& tile, std::int64_t query_row, Range keys) const {
-  const std::uint8_t* mask = MaskRow(problem_, tensors_.mask, tile.batch, tile.query_head, query_row);
-  if (mask != nullptr && problem_.boolean_mask->key == 0 && *mask == 0) return {};
-  const Range visible = VisibleKeys(problem_, tile.batch, query_row);
-  return {.begin = std::clamp(visible.begin - keys.begin, std::int64_t{0}, keys.size()),
-          .end = std::clamp(visible.end - keys.begin, std::int64_t{0}, keys.size())};
-}
-
-const std::uint8_t* Execution::MaskBytes(const QueryTile& tile, std::int64_t query_row, Range keys) const {
-  const std::uint8_t* mask = MaskRow(problem_, tensors_.mask, tile.batch, tile.query_head, query_row);
-  return mask == nullptr || problem_.boolean_mask->key == 0 ? nullptr : mask + keys.begin;
 }
 
 void* Execution::WeightsOperand(Scratch& scratch) const {
@@ -246,18 +268,15 @@ void* Execution::WeightsOperand(Scratch& scratch) const {
 }
 
 void Execution::UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratch) const {
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    scratch.visible[static_cast<std::size_t>(row)] = VisibleColumns(tile, tile.rows.begin + row, keys);
-  }
   kernels::SoftmaxTile softmax;
   softmax.rows = tile.rows.size();
   softmax.columns = plan_.PaddedKeys(keys);
   softmax.stride = kKeyTileKeys;
   softmax.scores = scratch.scores();
   softmax.scale_log2e = scale_log2e_;
-  softmax.visible = scratch.visible.data();
-  softmax.mask = MaskBytes(tile, tile.rows.begin, keys);
-  softmax.mask_row_stride = problem_.boolean_mask.has_value() ? problem_.boolean_mask->query : 0;
+  softmax.visible = scratch.visibility.columns.data();
+  softmax.mask = scratch.visibility.bytes;
+  softmax.mask_row_stride = kKeyTileKeys;
   softmax.weights = WeightsOperand(scratch);
   softmax.weights_type = plan_.operand_type;
   softmax.maximum = scratch.maximum.data();
@@ -275,74 +294,94 @@ void Execution::ScaleWeights(const QueryTile& tile, Range keys, Scratch& scratch
   }
 }
 
-// --- Finishing a row ---
+// --- Finishing a tile ---
 
-void* Execution::OutputRow(const QueryTile& tile, std::int64_t query_row) const {
-  return const_cast<void*>(Row(tensors_.output, problem_.output_strides, tile.batch, tile.query_head, query_row));
-}
-
-void Execution::FinishRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed,
-                          Scratch& scratch) const {
-  const auto row = static_cast<std::size_t>(query_row - tile.rows.begin);
-  const float* sums = scratch.sums() + static_cast<std::int64_t>(row) * plan_.padded_value_head_size;
-  const float maximum = scratch.maximum[row];
-  const float sum = scratch.sum[row];
-  kernels::DivideRow(sums, problem_.value_head_size, sum * scratch.weights_factor, scratch.output_row());
-  AddNonFiniteValues(tile, query_row, packed, scratch.output_row());
-  kernels::FromFloat32(scratch.output_row(), problem_.value_head_size, problem_.element_type,
-                       OutputRow(tile, query_row));
-  if (tensors_.weights != nullptr) FinishWeights(tile, query_row, maximum, sum);
-  if (tensors_.log_sum_exp != nullptr) {
-    // From powers of two to the natural logarithm, in double: maximum is large beside what it must be exact to.
-    const double log_sum_exp = maximum * std::numbers::ln2 + std::log(static_cast<double>(sum));
-    tensors_.log_sum_exp[RowIndex(tile, query_row)] = static_cast<float>(log_sum_exp);
-  }
-}
-
-void Execution::FinishEmptyRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed,
-                               Scratch& scratch) const {
-  const bool mean = problem_.empty_row == EmptyRow::kMeanOfAllValues;
-  float* output = scratch.output_row();
-  if (mean) {
-    std::copy(packed.value_mean.begin(), packed.value_mean.end(), output);
-  } else {
-    std::fill_n(output, problem_.value_head_size, 0.0F);
-  }
-  kernels::FromFloat32(output, problem_.value_head_size, problem_.element_type, OutputRow(tile, query_row));
-  const std::int64_t index = RowIndex(tile, query_row);
-  if (tensors_.weights != nullptr) {
-    const float weight = mean ? 1.0F / static_cast<float>(problem_.keys) : 0.0F;
-    std::fill_n(WeightsRow(tile, query_row), problem_.keys, weight);
-  }
-  if (tensors_.log_sum_exp != nullptr) tensors_.log_sum_exp[index] = kMinusInfinity;
-}
-
-void Execution::FinishWeights(const QueryTile& tile, std::int64_t query_row, float maximum, float sum) const {
-  float* row = WeightsRow(tile, query_row);
-  for (std::int64_t key_tile = 0; key_tile < plan_.key_tiles; ++key_tile) {
-    const Range keys = plan_.KeyTile(key_tile);
-    kernels::ScoresToWeights(row + keys.begin, keys.size(), VisibleColumns(tile, query_row, keys),
-                             MaskBytes(tile, query_row, keys), scale_log2e_, maximum, sum);
-  }
-}
-
-void Execution::AddNonFiniteValues(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed,
-                                   float* output) const {
-  const Values values(problem_, tensors_.value, tile.batch, tile.key_value_head);
-  for (std::int64_t key_tile = 0; key_tile < plan_.key_tiles; ++key_tile) {
-    const std::vector<float>& sums = packed.non_finite_sums(key_tile);
-    if (sums.empty()) continue;
-    const Range keys = plan_.KeyTile(key_tile);
-    const kernels::ColumnInterval visible = VisibleColumns(tile, query_row, keys);
-    const std::uint8_t* mask = MaskBytes(tile, query_row, keys);
-    if (mask == nullptr && visible.end - visible.begin == keys.size()) {
-      std::transform(sums.begin(), sums.end(), output, output, std::plus<>());
+void Execution::FinishTile(const QueryTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const {
+  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
+    const auto index = static_cast<std::size_t>(row);
+    if (scratch.seen[index] == 0) {
+      if (!IsPadding(tile, row)) ++result.empty_rows;
       continue;
     }
-    for (std::int64_t column = visible.begin; column < visible.end; ++column) {
-      if (mask == nullptr || mask[column] != 0) values.AddNonFinite(keys.begin + column, output);
+    float* sums = scratch.sums() + row * plan_.padded_value_head_size;
+    kernels::DivideRow(sums, problem_.value_head_size, scratch.sum[index] * scratch.weights_factor, sums);
+  }
+  AddNonFiniteValues(tile, packed, scratch);
+  if (tensors_.weights != nullptr) FinishWeights(tile, scratch);
+  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
+    FinishOutput(tile, row, packed, scratch);
+    if (tensors_.log_sum_exp != nullptr) FinishLogSumExp(tile, row, scratch);
+  }
+}
+
+void Execution::AddNonFiniteValues(const QueryTile& tile, const PackedKv& packed, Scratch& scratch) const {
+  const Values values(problem_, tensors_.value, tile.batch_entry, tile.sequence, tile.key_value_head);
+  for (std::int64_t key_tile = 0; key_tile < TilesOf(tile.sequence).packed_key_tiles; ++key_tile) {
+    const std::vector<float>& sums = packed.non_finite_sums(key_tile);
+    if (sums.empty()) continue;
+    const Range keys = KeyTileKeys(key_tile, tile.sequence.keys);
+    if (LookAt(tile, keys, scratch) == TileKind::kHidden) continue;
+    for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
+      float* output = scratch.sums() + row * plan_.padded_value_head_size;
+      const kernels::ColumnInterval visible = scratch.visibility.columns[static_cast<std::size_t>(row)];
+      const std::uint8_t* bytes = scratch.visibility.RowBytes(row);
+      if (bytes == nullptr && visible.end - visible.begin == keys.size()) {
+        std::transform(sums.begin(), sums.end(), output, output, std::plus<>());
+        continue;
+      }
+      for (std::int64_t column = visible.begin; column < visible.end; ++column) {
+        if (bytes == nullptr || bytes[column] != 0) values.AddNonFinite(keys.begin + column, output);
+      }
     }
   }
+}
+
+void Execution::FinishWeights(const QueryTile& tile, Scratch& scratch) const {
+  for (std::int64_t key_tile = 0; key_tile < TilesOf(tile.sequence).key_tiles; ++key_tile) {
+    const Range keys = KeyTileKeys(key_tile, tile.sequence.keys);
+    const bool hidden = LookAt(tile, keys, scratch) == TileKind::kHidden;
+    for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
+      float* weights = WeightsRow(tile, row) + keys.begin;
+      const auto index = static_cast<std::size_t>(row);
+      if (hidden || scratch.seen[index] == 0) {
+        std::fill_n(weights, keys.size(), 0.0F);
+      } else {
+        kernels::ScoresToWeights(weights, keys.size(), scratch.visibility.columns[index],
+                                 scratch.visibility.RowBytes(row), scale_log2e_, scratch.maximum[index],
+                                 scratch.sum[index]);
+      }
+    }
+  }
+  const std::int64_t keys = tile.sequence.keys;
+  const float mean_weight =
+      problem_.empty_row == EmptyRow::kMeanOfAllValues ? 1.0F / static_cast<float>(std::max<std::int64_t>(keys, 1)) : 0;
+  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
+    const bool is_empty = scratch.seen[static_cast<std::size_t>(row)] == 0 && !IsPadding(tile, row);
+    if (is_empty) std::fill_n(WeightsRow(tile, row), keys, mean_weight);
+    // What other sequences of a ragged batch have more keys.
+    std::fill_n(WeightsRow(tile, row) + keys, problem_.keys - keys, 0.0F);
+  }
+}
+
+void Execution::FinishOutput(const QueryTile& tile, std::int64_t row, const PackedKv& packed, Scratch& scratch) const {
+  float* output = scratch.sums() + row * plan_.padded_value_head_size;
+  const bool is_empty = scratch.seen[static_cast<std::size_t>(row)] == 0 && !IsPadding(tile, row);
+  // Of rows without a visible key the sums are 0.
+  if (is_empty && problem_.empty_row == EmptyRow::kMeanOfAllValues) {
+    std::copy(packed.value_mean.begin(), packed.value_mean.end(), output);
+  }
+  const std::int64_t element = ElementOf(problem_.output_strides, tile.batch_entry, tile.query_head,
+                                         tile.sequence.first_row + tile.rows.begin + row);
+  kernels::FromFloat32(output, problem_.value_head_size, problem_.element_type,
+                       static_cast<std::byte*>(tensors_.output) + element * element_size_bytes_);
+}
+
+void Execution::FinishLogSumExp(const QueryTile& tile, std::int64_t row, Scratch& scratch) const {
+  const auto index = static_cast<std::size_t>(row);
+  // From powers of two to the natural logarithm, in double: maximum is large beside what it must be exact to.
+  const double log_sum_exp =
+      scratch.maximum[index] * std::numbers::ln2 + std::log(static_cast<double>(scratch.sum[index]));
+  tensors_.log_sum_exp[RowIndex(tile, row)] = IsPadding(tile, row) ? kMinusInfinity : static_cast<float>(log_sum_exp);
 }
 
 }  // namespace attnd::core

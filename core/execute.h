@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "core/kernels/products.h"
@@ -16,6 +15,7 @@
 #include "core/problem.h"
 #include "core/scratch.h"
 #include "core/tensors.h"
+#include "core/tiles.h"
 
 namespace attnd::core {
 
@@ -33,6 +33,8 @@ class Execution {
   Execution(const Problem& problem, const Tensors& tensors, std::shared_ptr<kernels::Products> products);
 
   const Plan& plan() const { return plan_; }
+  // The batch entry that a group belongs to.
+  Sequence SequenceOf(std::int64_t group) const { return problem_.SequenceAt(group / problem_.key_value_heads); }
 
   // Has the products made. Once, before all others. Throws what oneDNN throws.
   void Prepare();
@@ -46,49 +48,39 @@ class Execution {
                      absl::FunctionRef<bool()> give_up, Scratch& scratch) const;
 
  private:
-  // One query tile of one head.
-  struct QueryTile {
-    std::int64_t batch;
-    std::int64_t query_head;
-    std::int64_t key_value_head;
-    Range rows;
-  };
-
   const kernels::TileProducts& ProductsFor(Range keys) const;
-  bool IsHidden(const QueryTile& tile, Range keys) const;
 
-  void PackKeys(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed, Scratch& scratch) const;
-  kernels::ValueKinds PackValues(std::int64_t batch, std::int64_t head, Range keys, std::byte* packed,
+  void PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed, Scratch& scratch) const;
+  kernels::ValueKinds PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
                                  Scratch& scratch) const;
 
   void StartTile(const QueryTile& tile, Scratch& scratch) const;
   // Leaves the row's running softmax and sums in the scratch; false where it gave up.
   bool AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl::FunctionRef<bool()> give_up, Scratch& scratch,
                     TileResult& result) const;
+  // The scratch then has what is visible in the key tile.
+  TileKind LookAt(const QueryTile& tile, Range keys, Scratch& scratch) const;
   bool SumsAreFinite(const QueryTile& tile, Scratch& scratch) const;
-  // Where weights are asked for, their place holds the scores until the row is finished.
+  // Where weights are asked for, their place holds the scores until the rows are finished.
   void KeepScores(const QueryTile& tile, Range keys, Scratch& scratch) const;
-  void ClearScores(const QueryTile& tile, Range keys) const;
   void UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratch) const;
   void ScaleWeights(const QueryTile& tile, Range keys, Scratch& scratch) const;
 
-  void FinishRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;
-  void FinishEmptyRow(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, Scratch& scratch) const;
-  void FinishWeights(const QueryTile& tile, std::int64_t query_row, float maximum, float sum) const;
-  void AddNonFiniteValues(const QueryTile& tile, std::int64_t query_row, const PackedKv& packed, float* output) const;
+  void FinishTile(const QueryTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const;
+  void AddNonFiniteValues(const QueryTile& tile, const PackedKv& packed, Scratch& scratch) const;
+  void FinishWeights(const QueryTile& tile, Scratch& scratch) const;
+  void FinishOutput(const QueryTile& tile, std::int64_t row, const PackedKv& packed, Scratch& scratch) const;
+  void FinishLogSumExp(const QueryTile& tile, std::int64_t row, Scratch& scratch) const;
 
-  // The tile's columns that a row sees by all masks but a boolean one that differs from key to key.
-  kernels::ColumnInterval VisibleColumns(const QueryTile& tile, std::int64_t query_row, Range keys) const;
-  // The boolean mask's bytes for the tile's keys, where it differs from key to key; else null.
-  const std::uint8_t* MaskBytes(const QueryTile& tile, std::int64_t query_row, Range keys) const;
-
+  bool IsPadding(const QueryTile& tile, std::int64_t row) const;
   void* WeightsOperand(Scratch& scratch) const;
-  std::int64_t RowIndex(const QueryTile& tile, std::int64_t query_row) const;
-  float* WeightsRow(const QueryTile& tile, std::int64_t query_row) const;
-  void* OutputRow(const QueryTile& tile, std::int64_t query_row) const;
-  // One row of a tensor.
-  const void* Row(const void* data, const Strides& strides, std::int64_t batch, std::int64_t head,
-                  std::int64_t row) const;
+  // Of row `row` of the tile, among what has one element a row.
+  std::int64_t RowIndex(const QueryTile& tile, std::int64_t row) const;
+  float* WeightsRow(const QueryTile& tile, std::int64_t row) const;
+  // Where a row of a tensor begins, in elements; `row` counts from the tensor's first.
+  static std::int64_t ElementOf(const Strides& strides, std::int64_t batch_entry, std::int64_t head, std::int64_t row);
+  const std::byte* Row(const void* data, const Strides& strides, std::int64_t batch_entry, std::int64_t head,
+                       std::int64_t row) const;
   // Converts a row to the products' type and fills it up with zeros.
   void LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const;
 
@@ -96,13 +88,14 @@ class Execution {
   const Tensors tensors_;
   const std::shared_ptr<kernels::Products> products_;
   const Plan plan_;
+  const bool changes_scores_;
+  // What turns scores into powers of two; the scale, too, where nothing else changes them.
   const float scale_log2e_;
   const std::int64_t element_size_bytes_;
   const std::int64_t operand_size_bytes_;
 
-  // Filled by Prepare(): the products for whole key tiles, and for a last one that has fewer keys.
-  std::optional<kernels::TileProducts> whole_tile_;
-  std::optional<kernels::TileProducts> last_tile_;
+  // Filled by Prepare(), one for each number of padded keys that tiles have.
+  std::vector<kernels::TileProducts> products_of_tiles_;
 };
 
 }  // namespace attnd::core

@@ -17,7 +17,7 @@ namespace attnd::core {
 class PackedKv {
  public:
   // Null where the memory cannot be had.
-  static std::unique_ptr<PackedKv> Make(const Plan& plan);
+  static std::unique_ptr<PackedKv> Make(const Plan& plan, const Sequence& sequence);
 
   // The panels of a key tile's keys, and of its values.
   std::byte* keys(std::int64_t key_tile) { return keys_.get() + key_tile * key_tile_size_bytes_; }

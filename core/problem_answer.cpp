@@ -179,11 +179,11 @@ Shape RowShape(const ProblemDescription& d, const Problem& problem) {
 }
 
 // Which summaries would take the place of the whole matrix within what is left of the limit: "…, b of which …".
-std::string WhatFits(const ProblemDescription& d, const Problem& problem, std::int64_t other_bytes,
-                     std::int64_t limit_bytes) {
+std::string WhatFits(const Problem& problem, std::int64_t other_bytes, std::int64_t limit_bytes) {
   const Covered all = AllOf(problem);
   const double left_bytes = static_cast<double>(limit_bytes) - static_cast<double>(other_bytes);
-  const double heads = static_cast<double>(problem.query_heads) * (problem.is_ragged() ? 1 : problem.batch);
+  const double entries = problem.is_ragged() ? 1 : static_cast<double>(problem.batch);
+  const double heads = entries * static_cast<double>(problem.query_heads);
   std::string fits;
   const auto add = [&](absl::string_view name, double size_bytes) {
     if (size_bytes > left_bytes) return false;
@@ -204,8 +204,7 @@ std::string WhatFits(const ProblemDescription& d, const Problem& problem, std::i
   return fits;
 }
 
-absl::Status CheckTotal(const ProblemDescription& d, const Problem& problem, std::int64_t total_bytes,
-                        const Limits& limits) {
+absl::Status CheckTotal(const Problem& problem, std::int64_t total_bytes, const Limits& limits) {
   if (total_bytes <= limits.max_answer_bytes) return absl::OkStatus();
   std::string text = absl::StrCat("result: the answer's tensors take ", total_bytes, " bytes, at most ",
                                   limits.max_answer_bytes, " (limits.max_message_bytes) expected");
@@ -217,7 +216,7 @@ absl::Status CheckTotal(const ProblemDescription& d, const Problem& problem, std
     absl::StrAppend(&text, "; ", field, " takes ", size_bytes, " of them");
     if (__builtin_add_overflow(matrix_bytes, size_bytes, &matrix_bytes)) matrix_bytes = INT64_MAX;
   }
-  if (matrix_bytes > 0) absl::StrAppend(&text, WhatFits(d, problem, total_bytes - matrix_bytes, limits.max_answer_bytes));
+  if (matrix_bytes > 0) absl::StrAppend(&text, WhatFits(problem, total_bytes - matrix_bytes, limits.max_answer_bytes));
   return absl::ResourceExhaustedError(text);
 }
 
@@ -243,7 +242,7 @@ absl::Status FillAnswer(const ProblemDescription& description, const Limits& lim
   if (d.return_log_sum_exp) sizes.Add(Output::kLogSumExp, "result.log_sum_exp", ElementType::kFloat32, rows);
   AddSummaries(d, *covered, problem, sizes);
   if (!sizes.status().ok()) return sizes.status();
-  return CheckTotal(d, problem, sizes.total_bytes(), limits);
+  return CheckTotal(problem, sizes.total_bytes(), limits);
 }
 
 }  // namespace attnd::core

@@ -9,6 +9,7 @@ namespace attnd::core {
 // What was done for a problem. attention.proto's Report says what each means.
 struct Report {
   std::string kernel;
+  std::string fingerprint;  // without attnd's version, which the core does not know
   std::int64_t query_tile_rows = 0;
   std::int64_t key_tile_keys = 0;
   std::int64_t computed_tiles = 0;
@@ -17,6 +18,7 @@ struct Report {
   std::int64_t empty_rows = 0;
   double queue_seconds = 0;
   double compute_seconds = 0;
+  std::int64_t summary_tiles = 0;
 };
 
 }  // namespace attnd::core

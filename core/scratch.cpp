@@ -25,7 +25,8 @@ Scratch::Scratch()
       scores_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(float))),
       half_weights_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(std::uint16_t))),
       sums_(AllocateZeroed(kQueryTileRows * kMaxHeadSize, sizeof(float))),
-      output_row_(AllocateZeroed(kMaxHeadSize, sizeof(float))),
-      panel_(AllocateZeroed(kernels::kPanelColumns * std::max(kMaxHeadSize, kKeyTileKeys), sizeof(float))) {}
+      panel_(AllocateZeroed(kernels::kPanelColumns * std::max(kMaxHeadSize, kKeyTileKeys), sizeof(float))),
+      added_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(float))),
+      mask_bytes_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(std::uint8_t))) {}
 
 }  // namespace attnd::core

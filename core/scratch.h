@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include "core/aligned_buffer.h"
-#include "core/kernels/softmax.h"
 #include "core/limits.h"
 #include "core/plan.h"
+#include "core/tiles.h"
 
 namespace attnd::core {
 
@@ -26,17 +26,21 @@ class Scratch {
   void* half_weights() { return half_weights_.get(); }
   // Weighted sums of values: kQueryTileRows × padded Dv.
   float* sums() { return reinterpret_cast<float*>(sums_.get()); }
-  // One row of output.
-  float* output_row() { return reinterpret_cast<float*>(output_row_.get()); }
   // A panel before it is packed: kPanelColumns × padded D, or kKeyTileKeys × kPanelColumns.
   void* panel() { return panel_.get(); }
+  // What is added to the scores: kQueryTileRows × kKeyTileKeys.
+  float* added() { return reinterpret_cast<float*>(added_.get()); }
+  // What FindVisibility needs: as many bytes.
+  std::uint8_t* mask_bytes() { return reinterpret_cast<std::uint8_t*>(mask_bytes_.get()); }
 
   // The running softmax, one a row.
   std::array<float, kQueryTileRows> maximum;
   std::array<float, kQueryTileRows> sum;
   std::array<float, kQueryTileRows> factor;
   std::array<std::uint8_t, kQueryTileRows> seen;
-  std::array<kernels::ColumnInterval, kQueryTileRows> visible;
+  // The keys that the masks in closed form show each row, and what that makes of the key tile at hand.
+  std::array<Range, kQueryTileRows> row_keys;
+  TileVisibility visibility;
 
   // A power of two that weights are multiplied with before their product, so that the tile's sums do not overflow.
   float weights_factor = 1;
@@ -46,8 +50,9 @@ class Scratch {
   AlignedBuffer scores_;
   AlignedBuffer half_weights_;
   AlignedBuffer sums_;
-  AlignedBuffer output_row_;
   AlignedBuffer panel_;
+  AlignedBuffer added_;
+  AlignedBuffer mask_bytes_;
 };
 
 }  // namespace attnd::core

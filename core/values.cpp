@@ -10,16 +10,21 @@
 namespace attnd::core {
 namespace {
 
-const std::byte* HeadData(const Problem& problem, const void* data, std::int64_t batch, std::int64_t head) {
-  const std::int64_t element = batch * problem.value_strides.batch + head * problem.value_strides.head;
+const std::byte* HeadData(const Problem& problem, const void* data, std::int64_t batch_entry, const Sequence& sequence,
+                          std::int64_t head) {
+  const std::int64_t element = batch_entry * problem.value_strides.batch + head * problem.value_strides.head +
+                               sequence.first_key * problem.value_strides.row;
   return static_cast<const std::byte*>(data) +
          element * static_cast<std::int64_t>(ElementSizeBytes(problem.element_type));
 }
 
 }  // namespace
 
-Values::Values(const Problem& problem, const void* data, std::int64_t batch, std::int64_t head)
-    : problem_(problem), head_data_(HeadData(problem, data, batch, head)) {}
+Values::Values(const Problem& problem, const void* data, std::int64_t batch_entry, const Sequence& sequence,
+               std::int64_t head)
+    : problem_(problem),
+      keys_(sequence.keys),
+      head_data_(HeadData(problem, data, batch_entry, sequence, head)) {}
 
 std::int64_t Values::Load(std::int64_t key, std::int64_t first, float* chunk) const {
   const std::int64_t count = std::min(kChunk, problem_.value_head_size - first);
@@ -32,7 +37,7 @@ std::int64_t Values::Load(std::int64_t key, std::int64_t first, float* chunk) co
 std::vector<float> Values::Mean() const {
   std::vector<double> sums(static_cast<std::size_t>(problem_.value_head_size));
   std::array<float, kChunk> chunk;
-  for (std::int64_t key = 0; key < problem_.keys; ++key) {
+  for (std::int64_t key = 0; key < keys_; ++key) {
     for (std::int64_t first = 0; first < problem_.value_head_size; first += kChunk) {
       const std::int64_t count = Load(key, first, chunk.data());
       std::transform(chunk.begin(), chunk.begin() + count, sums.begin() + first, sums.begin() + first,
@@ -41,7 +46,7 @@ std::vector<float> Values::Mean() const {
   }
   std::vector<float> mean(sums.size());
   std::transform(sums.begin(), sums.end(), mean.begin(),
-                 [&](double sum) { return static_cast<float>(sum / static_cast<double>(problem_.keys)); });
+                 [&](double sum) { return static_cast<float>(sum / static_cast<double>(keys_)); });
   return mean;
 }
 

@@ -17,10 +17,11 @@ namespace attnd::core {
 // One head's values, as they came.
 class Values {
  public:
-  // Borrows both.
-  Values(const Problem& problem, const void* data, std::int64_t batch, std::int64_t head);
+  // Borrows the first two.
+  Values(const Problem& problem, const void* data, std::int64_t batch_entry, const Sequence& sequence,
+         std::int64_t head);
 
-  // [Dv], over all keys, summed in double.
+  // [Dv], over all keys that the batch entry has, padding included, summed in double.
   std::vector<float> Mean() const;
   // [Dv]: the sums of what is not finite among the values of these keys, 0 where all is.
   std::vector<float> NonFiniteSums(Range keys) const;
@@ -33,6 +34,7 @@ class Values {
   std::int64_t Load(std::int64_t key, std::int64_t first, float* chunk) const;
 
   const Problem& problem_;
+  const std::int64_t keys_;
   const std::byte* const head_data_;
 };
 

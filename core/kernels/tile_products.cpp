@@ -23,8 +23,7 @@ std::int64_t NextRowClass(std::span<const std::int64_t> classes, std::int64_t re
   return *smallest;
 }
 
-TileProducts::TileProducts(Products& products, const TileSizes& sizes, std::int64_t query_tile_rows,
-                           std::int64_t last_query_tile_rows)
+TileProducts::TileProducts(Products& products, const TileSizes& sizes, std::span<const std::int64_t> query_rows)
     : sizes_(sizes),
       operand_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(products.operand_type()))),
       class_rows_(products.row_classes().begin(), products.row_classes().end()) {
@@ -36,8 +35,7 @@ TileProducts::TileProducts(Products& products, const TileSizes& sizes, std::int6
       make_packers(sizes.keys, [&](std::int64_t columns) { return products.MakeKeyPacker(sizes.head_size, columns); });
   value_packer_ = make_packers(sizes.value_head_size,
                                [&](std::int64_t columns) { return products.MakeValuePacker(sizes.keys, columns); });
-  AddRowClasses(products, query_tile_rows);
-  AddRowClasses(products, last_query_tile_rows);
+  for (const std::int64_t rows : query_rows) AddRowClasses(products, rows);
 }
 
 TileProducts::PanelProduct TileProducts::MakeProduct(Products& products, ProductShape shape,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/kernels/products.h"
@@ -24,9 +25,12 @@ std::int64_t NextRowClass(std::span<const std::int64_t> classes, std::int64_t re
 // Constant after construction, and thread-safe.
 class TileProducts {
  public:
-  // Makes the products for up to `query_rows` rows in steps that NextRowClass takes. Throws what oneDNN throws.
-  TileProducts(Products& products, const TileSizes& sizes, std::int64_t query_tile_rows,
-               std::int64_t last_query_tile_rows);
+  // Makes the products for tiles of each of these numbers of query rows, in steps that NextRowClass takes. Throws what
+  // oneDNN throws.
+  TileProducts(Products& products, const TileSizes& sizes, std::span<const std::int64_t> query_rows);
+
+  // Of keys.
+  std::int64_t padded_keys() const { return sizes_.keys; }
 
   // Panel by panel: `columns` of the panel at `panel`, and its packing from a dense plain matrix.
   static std::int64_t PanelColumns(std::int64_t columns, std::int64_t panel);

@@ -17,7 +17,7 @@ TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "CONTRIBUTING.md"
 
 # What each room of core/ may include of the others. The way of a request is problem, plan, tiles, execute, kernels: no room
 # reaches back. A file that is not named here belongs to no room yet: give it one.
-_VALUES = {"tensor", "mask", "limits", "problem"}
+_VALUES = {"tensor", "tensors", "mask", "modifiers", "summaries", "limits", "problem"}
 CORE_ROOMS = {
     "tensor": set(),
     "limits": set(),
@@ -26,18 +26,25 @@ CORE_ROOMS = {
     "machine": {"control_groups", "kernels"},
     "aligned_buffer": set(),
     "mask": {"tensor"},
-    "problem": _VALUES,
+    "modifiers": {"tensor"},
+    "summaries": {"tensor"},
+    "problem": _VALUES | {"problem_parts"},
+    "problem_parts": _VALUES,
+    "problem_masks": {"problem_parts"},
+    "problem_modifiers": {"problem_parts"},
+    "problem_answer": {"problem_parts"},
     "kernels": {"tensor", "aligned_buffer"},
     "plan": _VALUES | {"kernels"},
-    "tiles": _VALUES | {"plan"},
+    "tiles": _VALUES | {"plan", "kernels"},
+    "scores": _VALUES | {"plan", "tiles", "kernels"},
     "packed_kv": _VALUES | {"aligned_buffer", "plan", "kernels"},
-    "scratch": _VALUES | {"aligned_buffer", "plan", "kernels"},
+    "scratch": _VALUES | {"aligned_buffer", "plan", "tiles", "kernels"},
     "worker_pool": {"scratch"},
     "tensors": set(),
     "values": _VALUES | {"plan", "kernels"},
     "report": set(),
     "call_options": set(),
-    "execute": _VALUES | {"tensors", "values", "plan", "tiles", "packed_kv", "scratch", "kernels"},
+    "execute": _VALUES | {"values", "plan", "tiles", "scores", "packed_kv", "scratch", "kernels"},
     "call": _VALUES | {"tensors", "report", "call_options", "plan", "packed_kv", "scratch", "worker_pool", "execute",
                        "kernels", "observer"},
     "engine": _VALUES | {"tensors", "report", "call_options", "plan", "worker_pool", "call", "kernels", "observer",
@@ -45,14 +52,14 @@ CORE_ROOMS = {
 }
 
 # The kernels' interface; what else lies in core/kernels/ is theirs alone.
-KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "core/kernels/softmax.h",
-                    "core/kernels/tile_products.h"}
+KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "core/kernels/scores.h",
+                    "core/kernels/softmax.h", "core/kernels/tile_products.h"}
 
 # All that the server sees of core; aligned_buffer, since tensors go from the one to the other in such memory, and control_groups,
 # since the same groups bound CPUs and memory.
 CORE_FRONT = {f"core/{name}.h"
-              for name in ("engine", "cache", "problem", "tensor", "tensors", "mask", "limits", "observer", "machine",
-                           "report", "call_options", "aligned_buffer", "control_groups")}
+              for name in ("engine", "cache", "problem", "tensor", "tensors", "mask", "modifiers", "summaries", "limits",
+                           "observer", "machine", "report", "call_options", "aligned_buffer", "control_groups")}
 
 # Folders that must not see each other: whose files, what they must not include.
 FORBIDDEN_INCLUDES = [
@@ -65,7 +72,7 @@ FORBIDDEN_INCLUDES = [
 # Foreign libraries behind a door: which includes, and the only files that may have them.
 DOORS = [
     (r"oneapi/|dnnl", {"core/kernels/brgemm.cpp", "core/kernels/matmul.cpp", "core/machine.cpp"}),
-    (r"hwy/", {"core/kernels/softmax.cpp", "core/machine.cpp"}),
+    (r"hwy/", {"core/kernels/scores.cpp", "core/kernels/softmax.cpp", "core/machine.cpp"}),
     (r"omp\.h", {"core/kernels/matmul.cpp"}),
 ]
 
