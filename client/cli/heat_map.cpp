@@ -4,11 +4,11 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <utility>
 
+#include "client/cli/color_ramp.h"
 #include "client/cli/text.h"
 
 namespace attnd::cli {
@@ -23,78 +23,25 @@ constexpr int kLegendColorCells = 24;
 constexpr const char* kShades[] = {" ", "░", "▒", "▓", "█"};
 constexpr int kShadeCount = static_cast<int>(std::size(kShades));
 
-struct Rgb {
-  int red = 0;
-  int green = 0;
-  int blue = 0;
-};
-
-// From night to fire: brightness rises evenly, so it also reads in grey and without telling red from green.
-constexpr std::array<Rgb, 6> kRamp = {
-    {{16, 14, 38}, {63, 22, 103}, {130, 38, 110}, {203, 66, 75}, {246, 138, 40}, {252, 240, 160}}};
-
-Rgb RampColor(double share) {
-  const double position = std::clamp(share, 0.0, 1.0) * (kRamp.size() - 1);
-  const auto low = std::min(static_cast<std::size_t>(position), kRamp.size() - 2);
-  const double part = position - static_cast<double>(low);
-  const auto mix = [&](int Rgb::* channel) {
-    return static_cast<int>(std::lround(kRamp[low].*channel * (1 - part) + kRamp[low + 1].*channel * part));
-  };
-  return {mix(&Rgb::red), mix(&Rgb::green), mix(&Rgb::blue)};
-}
-
-// The nearest of the palette's 6×6×6 cube, whose levels are 0, 95, 135, 175, 215 and 255.
-int PaletteIndex(const Rgb& color) {
-  const auto level = [](int value) { return value < 48 ? 0 : value < 115 ? 1 : (value - 35) / 40; };
-  return 16 + 36 * level(color.red) + 6 * level(color.green) + level(color.blue);
-}
-
 bool IsBright(const Rgb& color) { return 0.299 * color.red + 0.587 * color.green + 0.114 * color.blue > 128; }
 
 // The text with the colour of the share, which is from 0 to 1, behind it.
 std::string Colored(double share, const std::string& text, Color color) {
   const Rgb rgb = RampColor(share);
-  const std::string background = color == Color::kTruecolor
-                                     ? absl::StrFormat("48;2;%d;%d;%d", rgb.red, rgb.green, rgb.blue)
-                                     : absl::StrFormat("48;5;%d", PaletteIndex(rgb));
-  return absl::StrCat("\x1b[", background, IsBright(rgb) ? ";38;5;16m" : ";38;5;254m", text, "\x1b[0m");
+  return absl::StrCat("\x1b[", ColorSequence(rgb, color, Ground::kBack), IsBright(rgb) ? ";38;5;16m" : ";38;5;254m",
+                      text, "\x1b[0m");
 }
 
 std::string Spaces(int count) { return std::string(static_cast<std::size_t>(std::max(count, 0)), ' '); }
 
-std::int64_t CeilDivide(std::int64_t value, std::int64_t divisor) { return (value + divisor - 1) / divisor; }
-
-// Every `factor` rows and columns as one, with their largest value and their first label.
-HeatMap Pool(const HeatMap& map, std::int64_t factor) {
-  HeatMap pooled{.rows = CeilDivide(map.rows, factor),
-                 .columns = CeilDivide(map.columns, factor),
-                 .values = {},
-                 .row_labels = {},
-                 .column_labels = {}};
-  pooled.values.assign(static_cast<std::size_t>(pooled.rows * pooled.columns), 0);
-  for (std::int64_t row = 0; row < map.rows; ++row) {
-    for (std::int64_t column = 0; column < map.columns; ++column) {
-      double& cell = pooled.values[static_cast<std::size_t>(row / factor * pooled.columns + column / factor)];
-      const double value = map.values[static_cast<std::size_t>(row * map.columns + column)];
-      if (std::isnan(value) || value > cell) cell = value;  // a NaN stays: nothing is greater
-    }
-  }
-  for (std::int64_t row = 0; row < map.rows; row += factor) {
-    pooled.row_labels.push_back(map.row_labels[static_cast<std::size_t>(row)]);
-  }
-  for (std::int64_t column = 0; column < map.columns; column += factor) {
-    pooled.column_labels.push_back(map.column_labels[static_cast<std::size_t>(column)]);
-  }
-  return pooled;
-}
-
 class Drawing {
  public:
   Drawing(const HeatMap& map, const HeatMapStyle& style, int label_width, int cell_width)
-      : map_(map), color_(style.color), label_width_(label_width), cell_width_(cell_width) {
-    for (const double value : map.values) {
-      if (std::isfinite(value)) largest_ = std::max(largest_, value);
-    }
+      : map_(map),
+        color_(style.color),
+        label_width_(label_width),
+        cell_width_(cell_width),
+        largest_(LargestWeight(map.values)) {
     shows_percent_ = color_ != Color::kNone && cell_width_ >= kMinPercentCellWidth && largest_ <= 1 + 1e-3;
   }
 
@@ -186,7 +133,7 @@ class Drawing {
   const Color color_;
   const int label_width_;
   const int cell_width_;
-  double largest_ = 0;
+  const double largest_;
   bool shows_percent_ = false;
 };
 
@@ -199,13 +146,13 @@ std::string DrawHeatMap(const HeatMap& map, const HeatMapStyle& style) {
   constexpr int kFrameWidth = 3;
   const int room = std::max(style.width - label_width - kFrameWidth, 1);
 
-  const std::int64_t factor = std::max<std::int64_t>(CeilDivide(map.columns, room), 1);
+  const std::int64_t factor = std::max<std::int64_t>(PooledSize(map.columns, room), 1);
   if (factor == 1) {
     const int cell_width =
         static_cast<int>(std::min<std::int64_t>(room / std::max<std::int64_t>(map.columns, 1), kMaxCellWidth));
     return Drawing(map, style, label_width, cell_width).Draw();
   }
-  const HeatMap pooled = Pool(map, factor);
+  const HeatMap pooled = Pool(map, factor, factor);
   const int cell_width = static_cast<int>(room / pooled.columns);
   return absl::StrFormat("%sA cell is %d×%d weights, of which the largest is shown; labels are those of the first.\n",
                          Drawing(pooled, style, label_width, cell_width).Draw(), factor, factor);

@@ -1,25 +1,12 @@
 // A matrix of attention weights as coloured or shaded cells in a terminal.
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <vector>
+
+#include "client/cli/attention_map.h"
+#include "client/cli/terminal_color.h"
 
 namespace attnd::cli {
-
-struct HeatMap {
-  std::int64_t rows = 0;
-  std::int64_t columns = 0;
-  std::vector<double> values;  // [rows, columns], not below 0; NaN is drawn as such
-  std::vector<std::string> row_labels;
-  std::vector<std::string> column_labels;
-};
-
-enum class Color : std::uint8_t {
-  kNone,       // shaded characters
-  k256,        // the palette of 256 colours
-  kTruecolor,  // 24 bits
-};
 
 struct HeatMapStyle {
   // Columns of the terminal.

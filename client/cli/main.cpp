@@ -224,29 +224,90 @@ void AddList(CLI::App& app, Run& run) {
   command->callback([options, &run] { run = [options] { return RunList(*options); }; });
 }
 
+void AddShownTensors(CLI::App& command, ShowOptions& options) {
+  const std::string group = "What is shown";
+  command.add_option("--input", options.input, "A safetensors file")->group(group);
+  const std::map<std::string, Kind> kinds = {
+      {"weights", Kind::kWeights}, {"pooled", Kind::kPooled}, {"top", Kind::kTop}};
+  command
+      .add_option("--kind", options.kind,
+                  "weights: all of them; pooled: a pooled map of them;\ntop: the keys of each query's largest")
+      ->transform(CLI::CheckedTransformer(kinds))
+      ->option_text("TEXT [the first of these in the file]")
+      ->group(group);
+  command
+      .add_option("--weights", options.names.weights,
+                  "Tensor, or .npy file, [.., Sq, Sk]: with batch and heads\n[B, H, Sq, Sk], or only batch. In this "
+                  "name and the next\nthree, * or {layer} stands for the number of a layer")
+      ->option_text("TEXT [weights, layer*.weights or layers.*.weights]")
+      ->group(group);
+  command
+      .add_option("--pooled-map", options.names.pooled_map, "Tensor [.., rows, columns] of ranges of queries and keys")
+      ->option_text("TEXT [pooled_map, named like weights]")
+      ->group(group);
+  command.add_option("--top-keys", options.names.top_keys, "Integer tensor [.., Sq, k]; -1 is no key")
+      ->option_text("TEXT [top_keys, named like weights]")
+      ->group(group);
+  command.add_option("--top-weights", options.names.top_weights, "Tensor [.., Sq, k], the weights of those keys")
+      ->option_text("TEXT [beside top_keys]")
+      ->group(group);
+  command.add_option("--layer", options.layer, "Which layer")->option_text("INT [the first]")->group(group);
+  command.add_option("--batch", options.batch, "Which batch entry")->capture_default_str()->group(group);
+  command.add_option("--head", options.head, "Which head")->capture_default_str()->group(group);
+}
+
+void AddShownLabels(CLI::App& command, ShowOptions& options) {
+  const std::string group = "Its labels";
+  command
+      .add_option("--tokens-metadata", options.tokens.metadata, "Metadata that holds the tokens, a JSON list of lists")
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--tokens", options.tokens.file,
+                  "Take them from this file instead: a JSON list, a JSON\nlist of lists by batch entry, or text with a "
+                  "token a line")
+      ->option_text("FILE")
+      ->group(group);
+  command.add_option("--key-tokens", options.tokens.key_file, "The keys' tokens, where they are not the queries'")
+      ->option_text("FILE")
+      ->group(group);
+  command
+      .add_option("--key-lengths", options.key_lengths,
+                  "Integer tensor with the keys of each batch entry;\npadding past them is left out. Without it [PAD] "
+                  "tokens\nare")
+      ->capture_default_str()
+      ->group(group);
+}
+
+void AddShownFiles(CLI::App& command, ShowOptions& options) {
+  const std::string group = "Files to write instead of drawing in the terminal";
+  CLI::Option* const png =
+      command.add_option("--png", options.png, "A picture of the head, its largest weight the brightest colour")
+          ->option_text("FILE")
+          ->group(group);
+  command
+      .add_flag("--all-heads", options.all_heads,
+                "In the picture, all heads: a row for each layer, each head\nby its own largest weight")
+      ->needs(png)
+      ->group(group);
+}
+
 void AddShow(CLI::App& app, Run& run) {
   auto options = std::make_shared<ShowOptions>();
-  CLI::App* const command = app.add_subcommand("show", "Draw one head's attention weights, token by token");
-  command->add_option("--input", options->input, "A safetensors file");
-  command->add_option("--weights", options->weights, "Tensor, or .npy file, [Sq, Sk], [B, Sq, Sk] or [B, H, Sq, Sk]")
-      ->capture_default_str();
-  command->add_option("--batch", options->batch, "Which batch entry")->capture_default_str();
-  command->add_option("--head", options->head, "Which head")->capture_default_str();
-  command
-      ->add_option("--tokens-metadata", options->tokens_metadata,
-                   "Metadata that holds the tokens, a JSON list of lists")
-      ->capture_default_str();
-  command
-      ->add_option("--key-lengths", options->key_lengths,
-                   "Integer tensor with the keys of each batch entry;\npadding past them is left out. Without it [PAD] "
-                   "tokens\nare")
-      ->capture_default_str();
+  CLI::App* const command = app.add_subcommand("show", "Draw what a head attends to, token by token, in the terminal");
+  AddShownTensors(*command, *options);
+  AddShownLabels(*command, *options);
+  AddShownFiles(*command, *options);
   const std::map<std::string, Color> colors = {
       {"none", Color::kNone}, {"256", Color::k256}, {"truecolor", Color::kTruecolor}};
+  const std::string group = "In the terminal";
   command->add_option("--color", options->color, "none, 256 or truecolor [what the terminal can; none\nwith NO_COLOR]")
       ->transform(CLI::CheckedTransformer(colors))
-      ->option_text("TEXT");
-  command->add_option("--width", options->width, "Columns to fit into [the terminal's]")->check(CLI::Range(20, 10000));
+      ->option_text("TEXT")
+      ->group(group);
+  command->add_option("--width", options->width, "Columns to fit into [the terminal's]")
+      ->check(CLI::Range(20, 10000))
+      ->group(group);
   command->callback([options, &run] { run = [options] { return RunShow(*options); }; });
 }
 

@@ -1,7 +1,7 @@
 // What stdout can show.
 #pragma once
 
-#include "client/cli/heat_map.h"
+#include "client/cli/terminal_color.h"
 
 namespace attnd::cli {
 

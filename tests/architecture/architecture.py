@@ -44,9 +44,7 @@ CORE_ROOMS = {
     "values": _VALUES | {"plan", "kernels"},
     "report": set(),
     "call_options": set(),
-    "operands": _VALUES | {"plan", "scratch", "kernels"},
-    "row_states": _VALUES | {"aligned_buffer"},
-    "execute": _VALUES | {"values", "plan", "tiles", "scores", "operands", "packed_kv", "row_states", "scratch", "kernels"},
+    "execute": _VALUES | {"values", "plan", "tiles", "scores", "packed_kv", "scratch", "kernels"},
     "call": _VALUES | {"tensors", "report", "call_options", "plan", "packed_kv", "scratch", "worker_pool", "execute",
                        "kernels", "observer"},
     "engine": _VALUES | {"tensors", "report", "call_options", "plan", "worker_pool", "call", "kernels", "observer",
@@ -76,6 +74,8 @@ DOORS = [
     (r"oneapi/|dnnl", {"core/kernels/brgemm.cpp", "core/kernels/matmul.cpp", "core/machine.cpp"}),
     (r"hwy/", {"core/kernels/scores.cpp", "core/kernels/softmax.cpp", "core/machine.cpp"}),
     (r"omp\.h", {"core/kernels/matmul.cpp"}),
+    (r"png\.h", {"client/cli/png.cpp"}),
+    (r"zlib\.h", {"client/cli/deflate.cpp"}),
 ]
 
 # What must stand in no text of this repository: what, and why not.
