@@ -236,7 +236,7 @@ absl::StatusOr<BroadcastStrides> Broadcast(const TensorDescription& tensor, absl
     const bool is_narrower = i == 1 && may_be_narrower && found > 1 && found < wanted;
     if (found != 1 && found != wanted && !is_narrower) {
       return Invalid(field, ".shape: ", ToString(tensor.shape), " found, which does not broadcast to ", target_name,
-                     " ", ToString(target), ": dimension ", rank - i, " is ", found, ", 1 or ",
+                     "' ", ToString(target), ": dimension ", rank - i, " is ", found, ", 1 or ",
                      i == 1 && may_be_narrower ? "at most " : "", wanted, " expected");
     }
     if (is_narrower) result.keys_end = found;

@@ -23,8 +23,8 @@ absl::Status FillAlignment(absl::string_view field, Alignment alignment, absl::s
     const Sequence sequence = problem.SequenceAt(entry);
     if (sequence.rows == sequence.keys) continue;
     return Invalid(field, ".alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since ",
-                   sequence.rows, " query rows and ", sequence.keys, " keys differ and ", needed_by,
-                   " counts from where the rows stand");
+                   sequence.rows, " query rows and ", sequence.keys, " keys differ",
+                   needed_by == field ? "" : absl::StrCat(" and ", needed_by, " counts from where the rows stand"));
   }
   return absl::OkStatus();
 }
@@ -137,11 +137,12 @@ absl::Status FillBoolean(const ProblemDescription& d, Problem& problem) {
   const std::int64_t size_bytes = d.size_bytes[Input::kMask];
   if (!d.mask.boolean.has_value()) return CheckNoData("mask_data", size_bytes, "problem.mask.boolean");
   if (absl::Status status = CheckBool(*d.mask.boolean, kField); !status.ok()) return status;
+  if (absl::Status status = CheckSize(*d.mask.boolean, kField, "mask_data", size_bytes); !status.ok()) return status;
   const absl::StatusOr<BroadcastStrides> strides =
-      Broadcast(*d.mask.boolean, kField, MaskShape(d, problem, problem.query_rows, problem.keys), "the weights'", true);
+      Broadcast(*d.mask.boolean, kField, MaskShape(d, problem, problem.query_rows, problem.keys), "the weights", true);
   if (!strides.ok()) return strides.status();
   problem.boolean_mask = *strides;
-  return CheckSize(*d.mask.boolean, kField, "mask_data", size_bytes);
+  return absl::OkStatus();
 }
 
 absl::Status CheckSegmentIds(const TensorDescription& ids, absl::string_view field, const Shape& wanted,
@@ -196,15 +197,18 @@ absl::Status FillBlocks(const ProblemDescription& d, Problem& problem) {
     return Invalid("problem.mask.blocks.key_block_keys: ", blocks.key_block_keys, " found, at least 1 expected");
   }
   if (absl::Status status = CheckBool(blocks.tensor, kField); !status.ok()) return status;
+  if (absl::Status status = CheckSize(blocks.tensor, kField, "block_mask_data", size_bytes); !status.ok()) {
+    return status;
+  }
   const std::int64_t block_rows = (problem.query_rows - 1) / blocks.query_block_rows + 1;
   const std::int64_t block_columns = (problem.keys - 1) / blocks.key_block_keys + 1;
   const absl::StatusOr<BroadcastStrides> strides =
-      Broadcast(blocks.tensor, kField, MaskShape(d, problem, block_rows, block_columns), "the blocks'", false);
+      Broadcast(blocks.tensor, kField, MaskShape(d, problem, block_rows, block_columns), "the blocks", false);
   if (!strides.ok()) return strides.status();
   problem.block_mask = {.query_block_rows = blocks.query_block_rows,
                         .key_block_keys = blocks.key_block_keys,
                         .strides = *strides};
-  return CheckSize(blocks.tensor, kField, "block_mask_data", size_bytes);
+  return absl::OkStatus();
 }
 
 }  // namespace

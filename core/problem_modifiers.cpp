@@ -15,11 +15,12 @@ absl::Status FillBias(const ProblemDescription& d, Problem& problem) {
     return Invalid(kField, ".element_type: ", ElementTypeName(bias.element_type), " found, float32 or the query's ",
                    ElementTypeName(problem.element_type), " expected");
   }
+  if (absl::Status status = CheckSize(bias, kField, "bias_data", size_bytes); !status.ok()) return status;
   const absl::StatusOr<BroadcastStrides> strides =
-      Broadcast(bias, kField, MaskShape(d, problem, problem.query_rows, problem.keys), "the weights'", true);
+      Broadcast(bias, kField, MaskShape(d, problem, problem.query_rows, problem.keys), "the weights", true);
   if (!strides.ok()) return strides.status();
   problem.bias = Bias{.element_type = bias.element_type, .strides = *strides};
-  return CheckSize(bias, kField, "bias_data", size_bytes);
+  return absl::OkStatus();
 }
 
 absl::Status CheckPerHead(absl::string_view field, absl::string_view noun, const std::vector<float>& numbers,

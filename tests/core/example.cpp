@@ -13,9 +13,7 @@ int main() {
   const auto problem = attnd::core::CheckProblem({.query = {kFloat32, {3, 2}},
                                                   .key = {kFloat32, {4, 2}},
                                                   .value = {kFloat32, {4, 2}},
-                                                  .query_size_bytes = sizeof(q),
-                                                  .key_size_bytes = sizeof(k),
-                                                  .value_size_bytes = sizeof(v)},
+                                                  .size_bytes = {{sizeof(q), sizeof(k), sizeof(v)}}},
                                                  {});
   if (!problem.ok()) return std::puts(problem.status().ToString().c_str()), 1;
   attnd::core::Engine engine({});

@@ -12,7 +12,7 @@
 namespace attnd::test {
 namespace {
 
-using core::CausalAlignment;
+using core::Alignment;
 using core::ElementType;
 
 class MaskTest : public ::testing::TestWithParam<ElementType> {
@@ -39,9 +39,9 @@ const std::vector<Sizes> kLengths = {
 
 TEST_P(MaskTest, CausalInBothAlignments) {
   for (const Sizes& sizes : kLengths) {
-    for (const CausalAlignment alignment : {CausalAlignment::kTopLeft, CausalAlignment::kBottomRight}) {
+    for (const Alignment alignment : {Alignment::kTopLeft, Alignment::kBottomRight}) {
       AttentionCase attention = Make(sizes);
-      attention.description.mask.causal = alignment;
+      attention.description.mask.causal = Causal(alignment);
       ExpectCorrect(attention, Attend(SharedEngine(), attention));
     }
   }
@@ -51,14 +51,14 @@ TEST_P(MaskTest, CausalByOffsetsOfEachBatchEntry) {
   for (Sizes sizes : kLengths) {
     sizes.batch = 4;
     AttentionCase attention = Make(sizes);
-    attention.description.mask.causal_offsets = {{-sizes.query_rows - 3, -2, 1, sizes.keys}};
+    attention.description.mask.causal = CausalAt({-sizes.query_rows - 3, -2, 1, sizes.keys});
     ExpectCorrect(attention, Attend(SharedEngine(), attention));
   }
 }
 
 TEST_P(MaskTest, CausalWithoutAlignmentWhereItDoesNotMatter) {
   AttentionCase attention = Make({.query_rows = 20, .keys = 20, .head_size = 16, .value_head_size = 16});
-  attention.description.mask.causal = CausalAlignment::kUnspecified;
+  attention.description.mask.causal = Causal(core::Alignment::kUnspecified);
   ExpectCorrect(attention, Attend(SharedEngine(), attention));
 }
 
@@ -139,7 +139,7 @@ TEST_P(MaskTest, SparseBooleanPastSeveralTiles) {
 }
 
 TEST_P(MaskTest, AllTogether) {
-  for (const CausalAlignment alignment : {CausalAlignment::kTopLeft, CausalAlignment::kBottomRight}) {
+  for (const Alignment alignment : {Alignment::kTopLeft, Alignment::kBottomRight}) {
     for (const core::EmptyRow empty_row : {core::EmptyRow::kZero, core::EmptyRow::kMeanOfAllValues}) {
       AttentionCase attention = Make({.batch = 3,
                                       .query_heads = 4,
@@ -148,7 +148,7 @@ TEST_P(MaskTest, AllTogether) {
                                       .keys = 290,
                                       .head_size = 32,
                                       .value_head_size = 32});
-      attention.description.mask.causal = alignment;
+      attention.description.mask.causal = Causal(alignment);
       attention.description.mask.key_lengths = {{290, 261, 3}};
       AddBooleanMask(attention, {3, 1, 70, 290}, 0.6, random_);
       attention.description.empty_row = empty_row;
@@ -160,7 +160,7 @@ TEST_P(MaskTest, AllTogether) {
 TEST_P(MaskTest, EmptyRowsAreZeroAndCounted) {
   AttentionCase attention =
       Make({.batch = 2, .query_heads = 2, .query_rows = 20, .keys = 5, .head_size = 16, .value_head_size = 16});
-  attention.description.mask.causal = CausalAlignment::kBottomRight;  // the first 15 rows see nothing
+  attention.description.mask.causal = Causal(core::Alignment::kBottomRight);  // the first 15 rows see nothing
   const Answer answer = Attend(SharedEngine(), attention);
   ExpectCorrect(attention, answer);
   EXPECT_EQ(answer.empty_rows, 2 * 2 * 15);
@@ -198,7 +198,7 @@ TEST_P(MaskTest, SkipsHiddenTiles) {
   attention.description.return_weights = false;
   EngineCall whole(attention);
   const core::Report all = *SharedEngine().Run(whole.problem(), whole.tensors());
-  attention.description.mask.causal = CausalAlignment::kUnspecified;
+  attention.description.mask.causal = Causal(core::Alignment::kUnspecified);
   EngineCall causal(attention);
   const core::Report half = *SharedEngine().Run(causal.problem(), causal.tensors());
   EXPECT_EQ(all.skipped_tiles, 0);

@@ -69,7 +69,7 @@ TEST_P(NonFiniteTest, InPaddingDoesNotReachTheResult) {
 TEST_P(NonFiniteTest, PastTheDiagonalReachesOnlyTheRowsThatSeeIt) {
   for (const double number : {kNan, kInfinity}) {
     AttentionCase attention = Make();
-    attention.description.mask.causal = core::CausalAlignment::kTopLeft;
+    attention.description.mask.causal = Causal(core::Alignment::kTopLeft);
     SpoilKeyAndValue(attention, 50, number);  // seen by rows 50 to 69
     attention.description.return_log_sum_exp = false;
     const Answer answer = Attend(SharedEngine(), attention);
@@ -80,7 +80,7 @@ TEST_P(NonFiniteTest, PastTheDiagonalReachesOnlyTheRowsThatSeeIt) {
 
 TEST_P(NonFiniteTest, InTilesThatTheCausalMaskHidesInPart) {
   AttentionCase attention = Make();
-  attention.description.mask.causal = core::CausalAlignment::kBottomRight;  // row i sees keys to 460 + i
+  attention.description.mask.causal = Causal(core::Alignment::kBottomRight);  // row i sees keys to 460 + i
   for (std::int64_t j = 470; j < kKeys; ++j) {
     for (std::int64_t d = 0; d < kHeadSize; ++d) Value(attention, j, d) = kNan;
   }
@@ -159,7 +159,7 @@ TEST_P(NonFiniteTest, InfinitiesOfBothSignsInADimensionGiveNan) {
 
 TEST_P(NonFiniteTest, AmongAllValuesReachesTheirMeanWhereItIsAskedFor) {
   AttentionCase attention = Make();
-  attention.description.mask.causal = core::CausalAlignment::kTopLeft;
+  attention.description.mask.causal = Causal(core::Alignment::kTopLeft);
   AddBooleanMask(attention, {kRows, 1}, 0.5, random_);
   Value(attention, kKeys - 1, 7) = kNan;
   Value(attention, kKeys - 1, 8) = -kInfinity;
@@ -189,7 +189,7 @@ TEST_P(NonFiniteTest, ScoresOfMinusInfinityWeighNothing) {
 
 TEST_P(NonFiniteTest, OnlyScoresOfMinusInfinityGiveNanAsTheFormulaDoes) {
   AttentionCase attention = Make();
-  attention.description.mask.causal = core::CausalAlignment::kTopLeft;
+  attention.description.mask.causal = Causal(core::Alignment::kTopLeft);
   for (std::int64_t h = 0; h < 2; ++h) {
     for (std::int64_t i = 0; i < kRows; ++i) Query(attention, h, i, 0) = 1;
   }
@@ -202,7 +202,7 @@ TEST_P(NonFiniteTest, OnlyScoresOfMinusInfinityGiveNanAsTheFormulaDoes) {
 
 TEST_P(NonFiniteTest, AScoreOfPlusInfinityGivesNanAsTheFormulaDoes) {
   AttentionCase attention = Make();
-  attention.description.mask.causal = core::CausalAlignment::kTopLeft;
+  attention.description.mask.causal = Causal(core::Alignment::kTopLeft);
   attention.description.return_log_sum_exp = false;
   for (std::int64_t h = 0; h < 2; ++h) {
     for (std::int64_t i = 0; i < kRows; ++i) Query(attention, h, i, 0) = 1;

@@ -12,7 +12,6 @@
 namespace attnd::core {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -21,12 +20,24 @@ constexpr std::int64_t kHuge = std::int64_t{1} << 40;
 TensorDescription Float32(Shape shape) { return {ElementType::kFloat32, std::move(shape)}; }
 TensorDescription Bool(Shape shape) { return {ElementType::kBool, std::move(shape)}; }
 
+TensorDescription Int32(Shape shape) { return {ElementType::kInt32, std::move(shape)}; }
+
+CausalOptions Aligned(Alignment alignment) {
+  return {.positions = {.alignment = alignment, .offsets = {}}, .prefix_lengths = {}};
+}
+
 // Says of each tensor that all of its bytes came; a tensor whose size overflows keeps 0.
 void FillSizes(ProblemDescription& d) {
-  d.query_size_bytes = SizeBytes(d.query, "").value_or(0);
-  d.key_size_bytes = SizeBytes(d.key, "").value_or(0);
-  d.value_size_bytes = SizeBytes(d.value, "").value_or(0);
-  if (d.mask.boolean) d.mask_size_bytes = SizeBytes(*d.mask.boolean, "").value_or(0);
+  d.size_bytes[Input::kQuery] = SizeBytes(d.query, "").value_or(0);
+  d.size_bytes[Input::kKey] = SizeBytes(d.key, "").value_or(0);
+  d.size_bytes[Input::kValue] = SizeBytes(d.value, "").value_or(0);
+  if (d.mask.boolean) d.size_bytes[Input::kMask] = SizeBytes(*d.mask.boolean, "").value_or(0);
+  if (d.modifiers.bias) d.size_bytes[Input::kBias] = SizeBytes(*d.modifiers.bias, "").value_or(0);
+  if (d.mask.segments) {
+    d.size_bytes[Input::kQuerySegmentIds] = SizeBytes(d.mask.segments->query, "").value_or(0);
+    d.size_bytes[Input::kKeySegmentIds] = SizeBytes(d.mask.segments->key, "").value_or(0);
+  }
+  if (d.mask.blocks) d.size_bytes[Input::kBlockMask] = SizeBytes(d.mask.blocks->tensor, "").value_or(0);
 }
 
 // B 2, H 6, Hkv 3, Sq 4, Sk 5, D 8, Dv 7.
@@ -144,24 +155,22 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Bytes, RefusalTest,
     ::testing::Values(
-        Refusal{"QueryTooShort", [](auto& d) { d.query_size_bytes = 1535; },
+        Refusal{"QueryTooShort", [](auto& d) { d.size_bytes[Input::kQuery] = 1535; },
                 "query_data: 1535 bytes found, 1536 expected for problem.query of float32 [2, 6, 4, 8]", false},
-        Refusal{"KeyTooLong", [](auto& d) { d.key_size_bytes = 961; },
+        Refusal{"KeyTooLong", [](auto& d) { d.size_bytes[Input::kKey] = 961; },
                 "key_data: 961 bytes found, 960 expected for problem.tensors.key of float32 [2, 3, 5, 8]", false},
-        Refusal{"ValueMissing", [](auto& d) { d.value_size_bytes = 0; },
+        Refusal{"ValueMissing", [](auto& d) { d.size_bytes[Input::kValue] = 0; },
                 "value_data: 0 bytes found, 840 expected for problem.tensors.value of float32 [2, 3, 5, 7]", false},
         Refusal{"MaskMissing", [](auto& d) { d.mask.boolean = Bool({4, 5}); },
                 "mask_data: 0 bytes found, 20 expected for problem.mask.boolean.tensor of bool [4, 5]", false},
         Refusal{"MaskTooShort",
                 [](auto& d) {
                   d.mask.boolean = Bool({4, 5});
-                  d.mask_size_bytes = 19;
+                  d.size_bytes[Input::kMask] = 19;
                 },
                 "mask_data: 19 bytes found, 20 expected for problem.mask.boolean.tensor of bool [4, 5]", false},
-        Refusal{"MaskDataWithoutMask", [](auto& d) { d.mask_size_bytes = 20; },
-                "mask_data: 20 bytes found, none expected without problem.mask.boolean", false},
-        Refusal{"EmptyMaskDataWithoutMask", [](auto& d) { d.mask_size_bytes = 0; },
-                "mask_data: 0 bytes found, none expected without problem.mask.boolean", false}),
+        Refusal{"MaskDataWithoutMask", [](auto& d) { d.size_bytes[Input::kMask] = 20; },
+                "mask_data: 20 bytes found, none expected without problem.mask.boolean", false}),
     [](const auto& refusal) { return refusal.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
@@ -174,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"ScaleTooLarge", [](auto& d) { d.scale = 1.0001e38; },
                 "problem.scale: 1.0001e+38 found, a finite number of at most 1e+38 in magnitude expected"},
         Refusal{
-            "CausalWithoutAlignment", [](auto& d) { d.mask.causal = CausalAlignment::kUnspecified; },
+            "CausalWithoutAlignment", [](auto& d) { d.mask.causal.emplace(); },
             "problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since "
             "4 query rows and 5 keys differ"},
         Refusal{"TooFewLengths", [](auto& d) { d.mask.key_lengths = {{5}}; },
@@ -198,6 +207,178 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{
             "MaskOverflows", [](auto& d) { d.mask.boolean = Bool({kHuge, kHuge}); },
             "problem.mask.boolean.tensor.shape: [1099511627776, 1099511627776] takes more bytes than fit in 63 bits"}),
+    [](const auto& refusal) { return refusal.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Masks, RefusalTest,
+    ::testing::Values(
+        Refusal{"AlignmentBesideOffsets",
+                [](auto& d) {
+                  d.mask.causal = Aligned(Alignment::kTopLeft);
+                  d.mask.causal->positions.offsets = {1, 1};
+                },
+                "problem.mask.causal.alignment: given beside offsets, one of the two expected"},
+        Refusal{"PositionsSaidTwice",
+                [](auto& d) {
+                  d.mask.causal = Aligned(Alignment::kTopLeft);
+                  d.positions.offsets = {1, 1};
+                },
+                "problem.positions: given beside an alignment or offsets of problem.mask.causal, one of the two "
+                "expected"},
+        Refusal{"TooFewOffsets", [](auto& d) { d.positions.offsets = {1}; },
+                "problem.positions.offsets: 1 offsets found, one for each of 2 batch entries expected"},
+        Refusal{"WindowWithoutPositions", [](auto& d) { d.mask.window = WindowOptions{.left = 2, .right = {}}; },
+                "problem.positions.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since "
+                "4 query rows and 5 keys differ and problem.mask.window counts from where the rows stand"},
+        Refusal{"NegativeWindow",
+                [](auto& d) {
+                  d.positions.alignment = Alignment::kTopLeft;
+                  d.mask.window = WindowOptions{.left = 2, .right = -1};
+                },
+                "problem.mask.window.right: -1 found, at least 0 expected"},
+        Refusal{"PrefixPastTheKeys",
+                [](auto& d) {
+                  d.mask.causal = Aligned(Alignment::kTopLeft);
+                  d.mask.causal->prefix_lengths = {5, 6};
+                },
+                "problem.mask.causal.prefix_lengths[1]: 6 found, 0 to 5 (the number of keys) expected"},
+        Refusal{"QueryLengthPastTheRows", [](auto& d) { d.mask.query_lengths = {{5, 1}}; },
+                "problem.mask.query_lengths.lengths[0]: 5 found, 0 to 4 (the number of query rows) expected"},
+        Refusal{"SegmentsOfOtherType",
+                [](auto& d) { d.mask.segments = SegmentOptions{.query = Float32({2, 4}), .key = Int32({2, 5})}; },
+                "problem.mask.segments.query.element_type: float32 found, int32 expected"},
+        Refusal{"SegmentsOfOtherShape",
+                [](auto& d) { d.mask.segments = SegmentOptions{.query = Int32({2, 4}), .key = Int32({1, 5})}; },
+                "problem.mask.segments.key.shape: [1, 5] found, [2, 5] expected"},
+        Refusal{"SegmentsMissing",
+                [](auto& d) { d.mask.segments = SegmentOptions{.query = Int32({2, 4}), .key = Int32({2, 5})}; },
+                "query_segment_ids_data: 0 bytes found, 32 expected for problem.mask.segments.query of int32 [2, 4]",
+                false},
+        Refusal{"SegmentIdsWithoutSegments", [](auto& d) { d.size_bytes[Input::kKeySegmentIds] = 40; },
+                "key_segment_ids_data: 40 bytes found, none expected without problem.mask.segments", false},
+        Refusal{"BlocksWithoutRows",
+                [](auto& d) { d.mask.blocks = BlockMaskOptions{0, 2, Bool({1, 3})}; },
+                "problem.mask.blocks.query_block_rows: 0 found, at least 1 expected"},
+        Refusal{"BlocksWithoutKeys",
+                [](auto& d) { d.mask.blocks = BlockMaskOptions{4, -2, Bool({1, 3})}; },
+                "problem.mask.blocks.key_block_keys: -2 found, at least 1 expected"},
+        Refusal{"BlocksOfOtherShape",
+                [](auto& d) { d.mask.blocks = BlockMaskOptions{2, 2, Bool({2, 2})}; },
+                "problem.mask.blocks.tensor.shape: [2, 2] found, which does not broadcast to the blocks' [2, 6, 2, 3]: "
+                "dimension 1 is 2, 1 or 3 expected"},
+        Refusal{"BlockDataWithoutBlocks", [](auto& d) { d.size_bytes[Input::kBlockMask] = 3; },
+                "block_mask_data: 3 bytes found, none expected without problem.mask.blocks", false},
+        Refusal{"MaskThatIsWider", [](auto& d) { d.mask.boolean = Bool({4, 6}); },
+                "problem.mask.boolean.tensor.shape: [4, 6] found, which does not broadcast to the weights' "
+                "[2, 6, 4, 5]: dimension 1 is 6, 1 or at most 5 expected"}),
+    [](const auto& refusal) { return refusal.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Modifiers, RefusalTest,
+    ::testing::Values(
+        Refusal{"BiasOfOtherType",
+                [](auto& d) { d.modifiers.bias = TensorDescription{ElementType::kFloat16, {4, 5}}; },
+                "problem.bias.tensor.element_type: float16 found, float32 or the query's float32 expected"},
+        Refusal{"BiasThatDoesNotBroadcast", [](auto& d) { d.modifiers.bias = Float32({3, 5}); },
+                "problem.bias.tensor.shape: [3, 5] found, which does not broadcast to the weights' [2, 6, 4, 5]: "
+                "dimension 0 is 3, 1 or 4 expected"},
+        Refusal{"BiasDataWithoutBias", [](auto& d) { d.size_bytes[Input::kBias] = 8; },
+                "bias_data: 8 bytes found, none expected without problem.bias", false},
+        Refusal{"TooFewSlopes",
+                [](auto& d) {
+                  d.positions.alignment = Alignment::kTopLeft;
+                  d.modifiers.alibi_slopes = {1, 2};
+                },
+                "problem.alibi.slopes: 2 slopes found, one for each of 6 query heads expected"},
+        Refusal{"InfiniteSlope",
+                [](auto& d) {
+                  d.positions.alignment = Alignment::kTopLeft;
+                  d.modifiers.alibi_slopes = {1, 2, 3, 4, std::numeric_limits<float>::infinity(), 6};
+                },
+                "problem.alibi.slopes[4]: inf found, a finite number expected"},
+        Refusal{"SinkNan",
+                [](auto& d) { d.modifiers.sinks = {1, 2, 3, 4, 5, std::numeric_limits<float>::quiet_NaN()}; },
+                "problem.sinks[5]: nan found, a finite number or -inf expected"},
+        Refusal{"TooManySinks", [](auto& d) { d.modifiers.sinks.assign(7, 0); },
+                "problem.sinks: 7 sinks found, one for each of 6 query heads expected"},
+        Refusal{"SoftCapZero", [](auto& d) { d.modifiers.soft_cap = 0; },
+                "problem.soft_cap: 0 found, a finite number greater than 0 expected (1.17549e-38 to 3.40282e+38)"},
+        Refusal{"SoftCapThatIsNoFloat32", [](auto& d) { d.modifiers.soft_cap = 1e39; },
+                "problem.soft_cap: 1e+39 found, a finite number greater than 0 expected (1.17549e-38 to "
+                "3.40282e+38)"}),
+    [](const auto& refusal) { return refusal.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Summaries, RefusalTest,
+    ::testing::Values(
+        Refusal{"TooManyTopKeys", [](auto& d) { d.summaries.top_keys = 257; },
+                "problem.summaries.top_keys: 257 found, 0 to 256 expected"},
+        Refusal{"NegativeFirstKeys", [](auto& d) { d.summaries.first_keys = -1; },
+                "problem.summaries.first_keys: -1 found, 0 to 9223372036854775807 expected"},
+        Refusal{"MatrixOfOtherType",
+                [](auto& d) { d.summaries.matrix = MatrixRows{.element_type = ElementType::kBfloat16}; },
+                "problem.summaries.matrix.element_type: bfloat16 found, float32 or the query's float32 expected"},
+        Refusal{"MapWithoutRows", [](auto& d) { d.summaries.pooled_map = PooledMap{.rows = 0, .columns = 1}; },
+                "problem.summaries.pooled_map.rows: 0 found, 1 to 1024 expected"},
+        Refusal{"MapTooWide", [](auto& d) { d.summaries.pooled_map = PooledMap{.rows = 1, .columns = 1025}; },
+                "problem.summaries.pooled_map.columns: 1025 found, 1 to 1024 expected"},
+        Refusal{"BatchEntryThatIsNotThere", [](auto& d) { d.summaries.batch_entries = {0, 2}; },
+                "problem.summaries.batch_entries[1]: 2 found, 0 to 1 expected"},
+        Refusal{"HeadsOutOfOrder", [](auto& d) { d.summaries.heads = {1, 4, 4}; },
+                "problem.summaries.heads[2]: 4 found, more than the 4 before it expected"},
+        Refusal{"RowBeforeTheFirst", [](auto& d) { d.summaries.query_rows = {-1}; },
+                "problem.summaries.query_rows[0]: -1 found, 0 to 3 expected"},
+        Refusal{"DistanceWithoutPositions", [](auto& d) { d.summaries.mean_distance = true; },
+                "problem.positions.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since "
+                "4 query rows and 5 keys differ and problem.summaries.mean_distance counts from where the rows "
+                "stand"}),
+    [](const auto& refusal) { return refusal.param.name; });
+
+class RaggedRefusalTest : public ::testing::TestWithParam<Refusal> {};
+
+TEST_P(RaggedRefusalTest, NamesTheFieldWhatWasFoundAndWhatWasExpected) {
+  ProblemDescription d;
+  d.query = Float32({7, 6, 8});
+  d.key = Float32({5, 3, 8});
+  d.value = Float32({5, 3, 4});
+  d.ragged = RaggedOptions{.query_offsets = {0, 2, 2, 7}, .key_offsets = {0, 4, 5, 5}};
+  GetParam().change(d);
+  FillSizes(d);
+  const absl::StatusOr<Problem> problem = CheckProblem(d, {});
+  ASSERT_FALSE(problem.ok());
+  EXPECT_EQ(problem.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(problem.status().message(), GetParam().text);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ragged, RaggedRefusalTest,
+    ::testing::Values(
+        Refusal{"RankOfAPaddedBatch", [](auto& d) { d.query.shape = {1, 7, 6, 8}; },
+                "problem.query.shape: rank 4 found, 3 expected with problem.ragged"},
+        Refusal{"NoSequence", [](auto& d) { d.ragged->query_offsets = {0}; },
+                "problem.ragged.query_offsets: 1 numbers found, at least 2 expected, one more than sequences"},
+        Refusal{"FirstOffsetNotZero", [](auto& d) { d.ragged->query_offsets[0] = 1; },
+                "problem.ragged.query_offsets[0]: 1 found, 0 expected"},
+        Refusal{"OffsetsThatStepBack", [](auto& d) { d.ragged->key_offsets = {0, 5, 4, 5}; },
+                "problem.ragged.key_offsets[2]: 4 found, at least the 5 before it expected"},
+        Refusal{"LastOffsetNotTheRows", [](auto& d) { d.ragged->key_offsets[3] = 6; },
+                "problem.ragged.key_offsets[3]: 6 found, 5 expected, the rows of the tensor"},
+        Refusal{"OtherNumberOfSequences", [](auto& d) { d.ragged->key_offsets = {0, 5}; },
+                "problem.ragged.key_offsets: 2 numbers found, 4 expected, as many as query_offsets"},
+        Refusal{"LengthPastASequence", [](auto& d) { d.mask.key_lengths = {{4, 2, 0}}; },
+                "problem.mask.key_lengths.lengths[1]: 2 found, 0 to 1 (the number of keys) expected"},
+        Refusal{"CausalWithoutAlignment", [](auto& d) { d.mask.causal.emplace(); },
+                "problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since "
+                "2 query rows and 4 keys differ"},
+        Refusal{"ChosenBatchEntries", [](auto& d) { d.summaries.batch_entries = {1}; },
+                "problem.summaries.batch_entries: 1 found, none expected beside problem.ragged"},
+        Refusal{"SegmentsOfThePaddedShape",
+                [](auto& d) {
+                  d.mask.segments.emplace();
+                  d.mask.segments->query = Int32({3, 5});
+                  d.mask.segments->key = Int32({5});
+                },
+                "problem.mask.segments.query.shape: [3, 5] found, [7] expected"}),
     [](const auto& refusal) { return refusal.param.name; });
 
 TEST(RefusalOfTheAnswer, WhereItsSizeOverflows) {
@@ -238,7 +419,9 @@ TEST(RefusalOfTheAnswer, WhereItIsOverTheLimit) {
   const absl::StatusOr<Problem> problem = CheckProblem(d, {.max_answer_bytes = total - 1});
   EXPECT_EQ(problem.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(problem.status().message(),
-            "result: the answer's tensors take 2496 bytes, at most 2495 (limits.max_message_bytes) expected");
+            "result: the answer's tensors take 2496 bytes, at most 2495 (limits.max_message_bytes) expected; "
+            "problem.return_weights takes 960 of them; of problem.summaries, entropy would take 192, received_sum would take "
+            "240");
 }
 
 TEST(CheckProblemTest, TakesTheLargestHeadSize) {
@@ -266,13 +449,13 @@ TEST(CheckProblemTest, DescribesSizesStridesAndTheAnswer) {
   EXPECT_EQ(problem->value_strides.head, 5 * 7);
   EXPECT_EQ(problem->value_strides.row, 7);
   EXPECT_EQ(problem->output_strides.batch, 6 * 4 * 7);
-  EXPECT_EQ(problem->output.shape, Shape({2, 6, 4, 7}));
-  EXPECT_EQ(problem->weights->shape, Shape({2, 6, 4, 5}));
-  EXPECT_EQ(problem->log_sum_exp->shape, Shape({2, 6, 4}));
-  EXPECT_EQ(problem->output_size_bytes, 1344);
-  EXPECT_EQ(problem->weights_size_bytes, 960);
-  EXPECT_EQ(problem->log_sum_exp_size_bytes, 192);
-  EXPECT_THAT(problem->causal_offsets, IsEmpty());
+  EXPECT_EQ(problem->answer[Output::kOutput].description.shape, Shape({2, 6, 4, 7}));
+  EXPECT_EQ(problem->answer[Output::kWeights].description.shape, Shape({2, 6, 4, 5}));
+  EXPECT_EQ(problem->answer[Output::kLogSumExp].description.shape, Shape({2, 6, 4}));
+  EXPECT_EQ(problem->answer[Output::kOutput].size_bytes, 1344);
+  EXPECT_EQ(problem->answer[Output::kWeights].size_bytes, 960);
+  EXPECT_EQ(problem->answer[Output::kLogSumExp].size_bytes, 192);
+  EXPECT_FALSE(problem->is_causal);
   EXPECT_FALSE(problem->boolean_mask.has_value());
 }
 
@@ -287,19 +470,17 @@ TEST(CheckProblemTest, TakesTheLayoutWithSequenceBeforeHeads) {
   EXPECT_EQ(problem->key_strides.batch, 5 * 3 * 8);
   EXPECT_EQ(problem->key_strides.head, 8);
   EXPECT_EQ(problem->key_strides.row, 3 * 8);
-  EXPECT_EQ(problem->output.shape, Shape({2, 4, 6, 7}));
+  EXPECT_EQ(problem->answer[Output::kOutput].description.shape, Shape({2, 4, 6, 7}));
   EXPECT_EQ(problem->output_strides.row, 6 * 7);
-  EXPECT_EQ(problem->weights->shape, Shape({2, 6, 4, 5}));
-  EXPECT_EQ(problem->log_sum_exp->shape, Shape({2, 6, 4}));
+  EXPECT_EQ(problem->answer[Output::kWeights].description.shape, Shape({2, 6, 4, 5}));
+  EXPECT_EQ(problem->answer[Output::kLogSumExp].description.shape, Shape({2, 6, 4}));
 }
 
 TEST(CheckProblemTest, LeavesOutOfTheAnswerWhatIsNotAskedFor) {
   const absl::StatusOr<Problem> problem = CheckProblem(Grouped(), {});
   ASSERT_TRUE(problem.ok()) << problem.status();
-  EXPECT_FALSE(problem->weights.has_value());
-  EXPECT_FALSE(problem->log_sum_exp.has_value());
-  EXPECT_EQ(problem->weights_size_bytes, 0);
-  EXPECT_EQ(problem->log_sum_exp_size_bytes, 0);
+  EXPECT_EQ(problem->answer[Output::kWeights].size_bytes, 0);
+  EXPECT_EQ(problem->answer[Output::kLogSumExp].size_bytes, 0);
 }
 
 TEST(CheckProblemTest, TakesRanks2And3) {
@@ -314,8 +495,8 @@ TEST(CheckProblemTest, TakesRanks2And3) {
   ASSERT_TRUE(problem.ok()) << problem.status();
   EXPECT_EQ(problem->batch, 1);
   EXPECT_EQ(problem->query_heads, 1);
-  EXPECT_EQ(problem->weights->shape, Shape({4, 5}));
-  EXPECT_EQ(problem->log_sum_exp->shape, Shape({4}));
+  EXPECT_EQ(problem->answer[Output::kWeights].description.shape, Shape({4, 5}));
+  EXPECT_EQ(problem->answer[Output::kLogSumExp].description.shape, Shape({4}));
 
   d.query.shape.insert(d.query.shape.begin(), 3);
   d.key.shape.insert(d.key.shape.begin(), 3);
@@ -325,32 +506,119 @@ TEST(CheckProblemTest, TakesRanks2And3) {
   ASSERT_TRUE(problem.ok()) << problem.status();
   EXPECT_EQ(problem->batch, 3);
   EXPECT_EQ(problem->query_strides.batch, 4 * 8);
-  EXPECT_EQ(problem->weights->shape, Shape({3, 4, 5}));
-  EXPECT_EQ(problem->log_sum_exp->shape, Shape({3, 4}));
+  EXPECT_EQ(problem->answer[Output::kWeights].description.shape, Shape({3, 4, 5}));
+  EXPECT_EQ(problem->answer[Output::kLogSumExp].description.shape, Shape({3, 4}));
 }
 
-TEST(CheckProblemTest, CountsTheCausalOffset) {
+TEST(CheckProblemTest, CountsTheOffsetOfTheRows) {
   ProblemDescription d = Grouped();
-  d.mask.causal = CausalAlignment::kTopLeft;
-  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(0, 0));
-  d.mask.causal = CausalAlignment::kBottomRight;
-  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(1, 1));
+  d.mask.causal = Aligned(Alignment::kTopLeft);
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(1).offset, 0);
+  d.mask.causal = Aligned(Alignment::kBottomRight);
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(1).offset, 1);
   d.query.shape[2] = 9;
   FillSizes(d);
-  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(-4, -4));
-  d.mask.causal = CausalAlignment::kUnspecified;
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(1).offset, -4);
+  d.mask.causal = Aligned(Alignment::kUnspecified);
   d.query.shape[2] = 5;
   FillSizes(d);
-  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(0, 0));
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(1).offset, 0);
 }
 
-TEST(CheckProblemTest, TakesCausalOffsetsAsTheyAreGiven) {
+TEST(CheckProblemTest, TakesOffsetsAsTheyAreGiven) {
   ProblemDescription d = Grouped();
-  d.mask.causal_offsets = {-2, 3};
-  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(-2, 3));
-  // Farther away than there are rows or keys they say no more, and must not overflow.
-  d.mask.causal_offsets = {INT64_MIN, INT64_MAX};
-  EXPECT_THAT(CheckProblem(d, {})->causal_offsets, ElementsAre(-4, 5));
+  d.mask.causal = CausalOptions{.positions = {.alignment = {}, .offsets = {{-2, 3}}}, .prefix_lengths = {}};
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(0).offset, -2);
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(1).offset, 3);
+  // So far away that no row and no key comes near: they say no more than that, and must not overflow.
+  d.mask.causal->positions.offsets = {INT64_MIN, INT64_MAX};
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(0).offset, -(std::int64_t{1} << 52));
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(1).offset, std::int64_t{1} << 52);
+}
+
+TEST(CheckProblemTest, TakesPositionsOfTheirOwn) {
+  ProblemDescription d = Grouped();
+  d.mask.causal.emplace();
+  d.positions.offsets = {7, 8};
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(1).offset, 8);
+  d.positions = {.alignment = Alignment::kBottomRight, .offsets = {}};
+  EXPECT_EQ(CheckProblem(d, {})->SequenceAt(1).offset, 1);
+}
+
+// Of 2⁴⁰ batch entries each would need a number of its own.
+TEST(CheckProblemTest, AllocatesNothingForABatchThatIsOnlyClaimed) {
+  ProblemDescription d;
+  d.query = d.key = d.value = Float32({kHuge, 1, 1});
+  d.mask.causal = Aligned(Alignment::kBottomRight);
+  FillSizes(d);
+  const absl::StatusOr<Problem> problem = CheckProblem(d, {});
+  ASSERT_TRUE(problem.ok()) << problem.status();
+  EXPECT_THAT(problem->position_offsets, IsEmpty());
+}
+
+// Three sequences: 2 rows and 4 keys, none and 1, 5 and none.
+ProblemDescription Ragged() {
+  ProblemDescription d;
+  d.query = Float32({7, 6, 8});
+  d.key = Float32({5, 3, 8});
+  d.value = Float32({5, 3, 4});
+  d.ragged = RaggedOptions{.query_offsets = {0, 2, 2, 7}, .key_offsets = {0, 4, 5, 5}};
+  FillSizes(d);
+  return d;
+}
+
+TEST(CheckProblemTest, TakesRaggedBatches) {
+  ProblemDescription d = Ragged();
+  d.mask.causal = Aligned(Alignment::kBottomRight);
+  d.return_weights = d.return_log_sum_exp = true;
+  const absl::StatusOr<Problem> problem = CheckProblem(d, {});
+  ASSERT_TRUE(problem.ok()) << problem.status();
+  EXPECT_EQ(problem->batch, 3);
+  EXPECT_EQ(problem->query_rows, 5);
+  EXPECT_EQ(problem->keys, 4);
+  EXPECT_EQ(problem->query_strides.row, 6 * 8);
+  EXPECT_EQ(problem->query_strides.head, 8);
+  const Sequence last = problem->SequenceAt(2);
+  EXPECT_EQ(last.first_row, 2);
+  EXPECT_EQ(last.first_key, 5);
+  EXPECT_EQ(last.rows, 5);
+  EXPECT_EQ(last.keys, 0);
+  EXPECT_EQ(last.offset, -5);
+  EXPECT_EQ(problem->answer[Output::kOutput].description.shape, Shape({7, 6, 4}));
+  EXPECT_EQ(problem->answer[Output::kWeights].description.shape, Shape({6, 7, 4}));
+  EXPECT_EQ(problem->answer[Output::kLogSumExp].description.shape, Shape({6, 7}));
+}
+
+TEST(CheckProblemTest, ShapesOfSummariesLeaveOutWhatTheQueryOrTheReductionLacks) {
+  ProblemDescription d = Grouped();
+  d.summaries.batch_entries = {1};
+  d.summaries.heads = {0, 3, 5};
+  d.summaries.query_rows = {2, 3};
+  d.summaries.matrix.emplace();
+  d.summaries.top_keys = 7;
+  d.summaries.entropy = true;
+  d.summaries.received_sum = true;
+  d.summaries.pooled_map = PooledMap{.rows = 3, .columns = 2};
+  const auto shape = [&](Output name) { return CheckProblem(d, {})->answer[name].description.shape; };
+  EXPECT_EQ(shape(Output::kMatrix), Shape({1, 3, 2, 5}));
+  EXPECT_EQ(shape(Output::kTopKeys), Shape({1, 3, 2, 7}));
+  EXPECT_EQ(CheckProblem(d, {})->answer[Output::kTopKeys].description.element_type, ElementType::kInt32);
+  EXPECT_EQ(shape(Output::kEntropy), Shape({1, 3, 2}));
+  EXPECT_EQ(shape(Output::kReceivedSum), Shape({1, 3, 5}));
+  EXPECT_EQ(shape(Output::kPooledMap), Shape({1, 3, 3, 2}));
+  d.summaries.head_reduction = HeadReduction::kMean;
+  EXPECT_EQ(shape(Output::kEntropy), Shape({1, 2}));
+  EXPECT_EQ(shape(Output::kPooledMap), Shape({1, 3, 2}));
+  EXPECT_EQ(CheckProblem(d, {})->answer[Output::kLargestWeight].size_bytes, 0);
+
+  ProblemDescription ragged = Ragged();
+  ragged.summaries = d.summaries;
+  ragged.summaries.batch_entries = {};
+  ragged.summaries.head_reduction = HeadReduction::kNone;
+  d = ragged;
+  EXPECT_EQ(shape(Output::kMatrix), Shape({3, 2, 4}));
+  EXPECT_EQ(shape(Output::kReceivedSum), Shape({3, 5}));
+  EXPECT_EQ(shape(Output::kPooledMap), Shape({3, 3, 3, 2}));
 }
 
 TEST(CheckProblemTest, TakesLengthsFromNoneToAllKeys) {
@@ -373,7 +641,7 @@ TEST(CheckProblemTest, TakesAScaleOfEitherSignAndZero) {
 
 struct Broadcast {
   Shape mask;
-  MaskStrides strides;
+  BroadcastStrides strides;
 };
 
 TEST(CheckProblemTest, BroadcastsTheMaskFromTheRight) {
@@ -404,6 +672,19 @@ TEST(CheckProblemTest, BroadcastsTheMaskFromTheRight) {
     EXPECT_EQ(problem->boolean_mask->query, broadcast.strides.query);
     EXPECT_EQ(problem->boolean_mask->key, broadcast.strides.key);
   }
+}
+
+TEST(CheckProblemTest, TakesMasksAndBiasesThatAreNarrowerThanTheKeys) {
+  ProblemDescription d = Grouped();
+  d.mask.boolean = Bool({4, 3});
+  d.modifiers.bias = Float32({1, 4, 2});
+  FillSizes(d);
+  const absl::StatusOr<Problem> problem = CheckProblem(d, {});
+  ASSERT_TRUE(problem.ok()) << problem.status();
+  EXPECT_EQ(problem->boolean_mask->query, 3);
+  EXPECT_EQ(problem->boolean_mask->keys_end, 3);
+  EXPECT_EQ(problem->bias->strides.query, 2);
+  EXPECT_EQ(problem->bias->strides.keys_end, 2);
 }
 
 TEST(CheckProblemTest, BroadcastsTheMaskToTheWeightsWhateverTheLayout) {

@@ -66,10 +66,10 @@ TEST(ReferenceTest, AnswersAnEmptyRow) {
 TEST(ReferenceTest, AlignsTheCausalDiagonal) {
   Random random(2);
   AttentionCase attention = MakeCase({.sizes = {.query_rows = 2, .keys = 3}, .rank = 2}, random);
-  attention.description.mask.causal = core::CausalAlignment::kTopLeft;
+  attention.description.mask.causal = Causal(core::Alignment::kTopLeft);
   EXPECT_EQ(VisibleKeys(attention, 0, 0, 0), (std::vector<std::int64_t>{0}));
   EXPECT_EQ(VisibleKeys(attention, 0, 0, 1), (std::vector<std::int64_t>{0, 1}));
-  attention.description.mask.causal = core::CausalAlignment::kBottomRight;
+  attention.description.mask.causal = Causal(core::Alignment::kBottomRight);
   EXPECT_EQ(VisibleKeys(attention, 0, 0, 0), (std::vector<std::int64_t>{0, 1}));
   EXPECT_EQ(VisibleKeys(attention, 0, 0, 1), (std::vector<std::int64_t>{0, 1, 2}));
 }

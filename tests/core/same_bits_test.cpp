@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(SameBits, SameBitsTest,
 
 TEST_P(SameBitsTest, ForAnyNumberOfWorkers) {
   AttentionCase attention = Make();
-  attention.description.mask.causal = core::CausalAlignment::kBottomRight;
+  attention.description.mask.causal = Causal(core::Alignment::kBottomRight);
   const Bytes expected = AttendForBytes(SharedEngine(), attention);
   for (const int workers : {1, 2, 3, 5}) {
     core::Engine engine(core::EngineOptions{.worker_count = workers});
@@ -238,7 +238,7 @@ TEST_P(SameBitsTest, ARowAloneAndAmongMany) {
 
 TEST_P(SameBitsTest, CausalRowsAloneWithFewerKeys) {
   AttentionCase whole = Make();
-  whole.description.mask.causal = core::CausalAlignment::kBottomRight;  // row i sees keys to 448 + i
+  whole.description.mask.causal = Causal(core::Alignment::kBottomRight);  // row i sees keys to 448 + i
   const Answer whole_answer = Attend(SharedEngine(), whole);
   for (const std::int64_t row : {0, 1, 62, 63, 64, 65, 127, 138}) {
     Part part = kWhole;

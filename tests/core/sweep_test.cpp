@@ -61,7 +61,7 @@ AttentionCase RandomCase(ElementType type, Random& random) {
   if (Chance(0.3, random)) description.scale = std::normal_distribution<double>(0, 0.3)(random);
   if (Chance(0.4, random)) {
     description.mask.causal =
-        Chance(0.5, random) ? core::CausalAlignment::kTopLeft : core::CausalAlignment::kBottomRight;
+        Causal(Chance(0.5, random) ? core::Alignment::kTopLeft : core::Alignment::kBottomRight);
   }
   if (Chance(0.4, random)) {
     description.mask.key_lengths.emplace();

@@ -29,27 +29,69 @@ void Describe(const core::TensorDescription& tensor, v1::TensorDescription& resu
   result.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
 }
 
-v1::CausalMask::Alignment ToProto(core::CausalAlignment alignment) {
+v1::CausalMask::Alignment ToProto(core::Alignment alignment) {
   switch (alignment) {
-    case core::CausalAlignment::kUnspecified:
+    case core::Alignment::kUnspecified:
       return v1::CausalMask::ALIGNMENT_UNSPECIFIED;
-    case core::CausalAlignment::kTopLeft:
+    case core::Alignment::kTopLeft:
       return v1::CausalMask::ALIGNMENT_TOP_LEFT;
-    case core::CausalAlignment::kBottomRight:
+    case core::Alignment::kBottomRight:
       return v1::CausalMask::ALIGNMENT_BOTTOM_RIGHT;
   }
   return v1::CausalMask::ALIGNMENT_UNSPECIFIED;
 }
 
+// Into a CausalMask or Positions.
+template <typename Message>
+void Describe(const core::PositionOptions& positions, Message& result) {
+  if (positions.alignment.has_value()) result.set_alignment(ToProto(*positions.alignment));
+  if (positions.offsets.has_value()) {
+    result.mutable_offsets()->Assign(positions.offsets->begin(), positions.offsets->end());
+  }
+}
+
 void Describe(const core::MaskOptions& mask, v1::Mask& result) {
-  if (mask.causal.has_value()) result.mutable_causal()->set_alignment(ToProto(*mask.causal));
-  if (mask.causal_offsets.has_value()) {
-    result.mutable_causal()->mutable_offsets()->Assign(mask.causal_offsets->begin(), mask.causal_offsets->end());
+  if (mask.causal.has_value()) {
+    Describe(mask.causal->positions, *result.mutable_causal());
+    const std::vector<std::int64_t>& prefix_lengths = mask.causal->prefix_lengths;
+    result.mutable_causal()->mutable_prefix_lengths()->Assign(prefix_lengths.begin(), prefix_lengths.end());
   }
   if (mask.key_lengths.has_value()) {
     result.mutable_key_lengths()->mutable_lengths()->Assign(mask.key_lengths->begin(), mask.key_lengths->end());
   }
+  if (mask.query_lengths.has_value()) {
+    result.mutable_query_lengths()->mutable_lengths()->Assign(mask.query_lengths->begin(), mask.query_lengths->end());
+  }
   if (mask.boolean.has_value()) Describe(*mask.boolean, *result.mutable_boolean()->mutable_tensor());
+  if (mask.window.has_value()) {
+    v1::SlidingWindow& window = *result.mutable_window();
+    if (mask.window->left.has_value()) window.set_left(*mask.window->left);
+    if (mask.window->right.has_value()) window.set_right(*mask.window->right);
+  }
+  if (mask.segments.has_value()) {
+    Describe(mask.segments->query, *result.mutable_segments()->mutable_query());
+    Describe(mask.segments->key, *result.mutable_segments()->mutable_key());
+  }
+  if (mask.blocks.has_value()) {
+    result.mutable_blocks()->set_query_block_rows(mask.blocks->query_block_rows);
+    result.mutable_blocks()->set_key_block_keys(mask.blocks->key_block_keys);
+    Describe(mask.blocks->tensor, *result.mutable_blocks()->mutable_tensor());
+  }
+}
+
+void Describe(const core::ModifierOptions& modifiers, v1::AttentionProblem& problem) {
+  if (modifiers.bias.has_value()) Describe(*modifiers.bias, *problem.mutable_bias()->mutable_tensor());
+  if (modifiers.alibi_slopes.has_value()) {
+    problem.mutable_alibi()->mutable_slopes()->Assign(modifiers.alibi_slopes->begin(), modifiers.alibi_slopes->end());
+  }
+  if (modifiers.bias_place == core::BiasPlace::kBeforeSoftCap) problem.set_bias_place(v1::BIAS_PLACE_BEFORE_SOFT_CAP);
+  if (modifiers.soft_cap.has_value()) problem.set_soft_cap(*modifiers.soft_cap);
+  problem.mutable_sinks()->Assign(modifiers.sinks.begin(), modifiers.sinks.end());
+}
+
+template <typename Number>
+std::string Bytes(const std::vector<Number>& numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(Number)};
 }
 
 std::string Elements(core::ElementType type, const std::vector<double>& numbers) {
@@ -77,6 +119,16 @@ v1::AttendRequest ToRequest(const AttentionCase& attention) {
   if (description.layout == core::Layout::kBshd) problem.set_layout(v1::LAYOUT_BSHD);
   if (description.scale.has_value()) problem.set_scale(*description.scale);
   Describe(description.mask, *problem.mutable_mask());
+  if (description.positions.alignment.has_value() || description.positions.offsets.has_value()) {
+    Describe(description.positions, *problem.mutable_positions());
+  }
+  if (description.ragged.has_value()) {
+    const core::RaggedOptions& ragged = *description.ragged;
+    v1::RaggedBatch& result = *problem.mutable_ragged();
+    result.mutable_query_offsets()->Assign(ragged.query_offsets.begin(), ragged.query_offsets.end());
+    result.mutable_key_offsets()->Assign(ragged.key_offsets.begin(), ragged.key_offsets.end());
+  }
+  Describe(description.modifiers, problem);
   if (description.empty_row == core::EmptyRow::kMeanOfAllValues)
     problem.set_empty_row(v1::EMPTY_ROW_MEAN_OF_ALL_VALUES);
   problem.set_return_weights(description.return_weights);
@@ -84,7 +136,13 @@ v1::AttendRequest ToRequest(const AttentionCase& attention) {
   request.set_query_data(Elements(description.query.element_type, attention.query));
   request.set_key_data(Elements(description.key.element_type, attention.key));
   request.set_value_data(Elements(description.value.element_type, attention.value));
-  request.set_mask_data(std::string(attention.mask.begin(), attention.mask.end()));
+  request.set_mask_data(Bytes(attention.mask));
+  if (description.modifiers.bias.has_value()) {
+    request.set_bias_data(Elements(description.modifiers.bias->element_type, attention.bias));
+  }
+  request.set_query_segment_ids_data(Bytes(attention.query_segment_ids));
+  request.set_key_segment_ids_data(Bytes(attention.key_segment_ids));
+  request.set_block_mask_data(Bytes(attention.block_mask));
   return request;
 }
 
@@ -109,7 +167,7 @@ AttentionCase CaseWithEverything() {
                                       .layout = core::Layout::kBshd},
                                      random);
   attention.description.scale = 0.25;
-  attention.description.mask.causal = core::CausalAlignment::kBottomRight;
+  attention.description.mask.causal = Causal(core::Alignment::kBottomRight);
   attention.description.mask.key_lengths = {7, 4};
   attention.description.empty_row = core::EmptyRow::kMeanOfAllValues;
   AddBooleanMask(attention, {5, 7}, 0.8, random);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 #include "tests/support/small_float.h"
@@ -13,6 +14,11 @@ namespace {
 constexpr std::size_t kAlignmentBytes = 64;
 constexpr std::size_t kGuardBytes = 64;
 constexpr std::uint8_t kGuard = 0xa5;
+
+std::vector<std::uint8_t> BytesOf(const std::vector<std::int32_t>& numbers) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(numbers.data());
+  return {bytes, bytes + numbers.size() * sizeof(std::int32_t)};
+}
 
 bool IsGuard(std::uint8_t byte) { return byte == kGuard; }
 
@@ -45,43 +51,82 @@ EngineCall::EngineCall(const AttentionCase& attention, Placement placement) {
   key_ = MakeBuffer(Encode(type, attention.key), element);
   value_ = MakeBuffer(Encode(type, attention.value), element);
   mask_ = MakeBuffer(attention.mask, moved ? 1 : 0);
-  output_ = MakeBuffer(static_cast<std::size_t>(problem_.output_size_bytes), element);
-  weights_ = MakeBuffer(static_cast<std::size_t>(problem_.weights_size_bytes), single);
-  log_sum_exp_ = MakeBuffer(static_cast<std::size_t>(problem_.log_sum_exp_size_bytes), single);
+  if (problem_.bias) bias_ = MakeBuffer(Encode(problem_.bias->element_type, attention.bias), moved ? 4 : 0);
+  query_segment_ids_ = MakeBuffer(BytesOf(attention.query_segment_ids), single);
+  key_segment_ids_ = MakeBuffer(BytesOf(attention.key_segment_ids), single);
+  block_mask_ = MakeBuffer(attention.block_mask, moved ? 1 : 0);
+  for (std::size_t n = 0; n < core::kOutputCount; ++n) {
+    const auto name = static_cast<core::Output>(n);
+    const core::AnswerTensor& tensor = problem_.answer[name];
+    const bool is_half = core::ElementSizeBytes(tensor.description.element_type) == 2;
+    outputs_[name] = MakeBuffer(static_cast<std::size_t>(tensor.size_bytes), moved && is_half ? element : single);
+  }
 }
 
 core::Tensors EngineCall::tensors() {
+  const auto floats = [this](core::Output name) { return reinterpret_cast<float*>(output_data(name)); };
   return {.query = query_.data(),
           .key = key_.data(),
           .value = value_.data(),
           .mask = problem_.boolean_mask ? mask_.data() : nullptr,
-          .output = output_.data(),
-          .weights = problem_.weights ? reinterpret_cast<float*>(weights_.data()) : nullptr,
-          .log_sum_exp = problem_.log_sum_exp ? reinterpret_cast<float*>(log_sum_exp_.data()) : nullptr};
+          .bias = problem_.bias ? bias_.data() : nullptr,
+          .query_segment_ids = reinterpret_cast<const std::int32_t*>(query_segment_ids_.data()),
+          .key_segment_ids = reinterpret_cast<const std::int32_t*>(key_segment_ids_.data()),
+          .block_mask = problem_.block_mask ? block_mask_.data() : nullptr,
+          .output = output_data(core::Output::kOutput),
+          .weights = floats(core::Output::kWeights),
+          .log_sum_exp = floats(core::Output::kLogSumExp),
+          .matrix = output_data(core::Output::kMatrix),
+          .top_keys = reinterpret_cast<std::int32_t*>(output_data(core::Output::kTopKeys)),
+          .top_weights = floats(core::Output::kTopWeights),
+          .entropy = floats(core::Output::kEntropy),
+          .largest_weight = floats(core::Output::kLargestWeight),
+          .first_keys_weight = floats(core::Output::kFirstKeysWeight),
+          .mean_distance = floats(core::Output::kMeanDistance),
+          .received_sum = floats(core::Output::kReceivedSum),
+          .received_maximum = floats(core::Output::kReceivedMaximum),
+          .pooled_map = floats(core::Output::kPooledMap)};
+}
+
+std::uint8_t* EngineCall::output_data(core::Output name) {
+  return problem_.answer[name].size_bytes > 0 ? outputs_[name].data() : nullptr;
+}
+
+std::vector<double> EngineCall::Decoded(core::Output name) const {
+  const core::ElementType type = problem_.answer[name].description.element_type;
+  const Buffer& buffer = outputs_[name];
+  if (type != core::ElementType::kInt32) {
+    return Decode(type, buffer.data(), buffer.size_bytes / core::ElementSizeBytes(type));
+  }
+  std::vector<double> numbers(buffer.size_bytes / sizeof(std::int32_t));
+  for (std::size_t n = 0; n < numbers.size(); ++n) {
+    std::int32_t number = 0;
+    std::memcpy(&number, buffer.data() + n * sizeof(number), sizeof(number));
+    numbers[n] = number;
+  }
+  return numbers;
 }
 
 std::vector<std::uint8_t> EngineCall::OutputBytes() const {
   std::vector<std::uint8_t> bytes;
-  for (const Buffer* buffer : {&output_, &weights_, &log_sum_exp_}) {
-    bytes.insert(bytes.end(), buffer->data(), buffer->data() + buffer->size_bytes);
+  for (const Buffer& buffer : outputs_) {
+    bytes.insert(bytes.end(), buffer.data(), buffer.data() + buffer.size_bytes);
   }
   return bytes;
 }
 
 Answer EngineCall::ToAnswer(const core::Report& report) const {
-  const auto float32 = core::ElementType::kFloat32;
-  const core::ElementType type = problem_.element_type;
-  return {.output = Decode(type, output_.data(), output_.size_bytes / core::ElementSizeBytes(type)),
-          .weights = Decode(float32, weights_.data(), weights_.size_bytes / sizeof(float)),
-          .log_sum_exp = Decode(float32, log_sum_exp_.data(), log_sum_exp_.size_bytes / sizeof(float)),
+  return {.output = Decoded(core::Output::kOutput),
+          .weights = Decoded(core::Output::kWeights),
+          .log_sum_exp = Decoded(core::Output::kLogSumExp),
           .empty_rows = report.empty_rows};
 }
 
 bool EngineCall::GuardsAreIntact() const {
-  return std::ranges::all_of(std::vector{&output_, &weights_, &log_sum_exp_}, [](const Buffer* buffer) {
-    const auto begin = buffer->bytes.begin() + static_cast<std::ptrdiff_t>(buffer->begin);
-    return std::all_of(buffer->bytes.begin(), begin, IsGuard) &&
-           std::all_of(begin + static_cast<std::ptrdiff_t>(buffer->size_bytes), buffer->bytes.end(), IsGuard);
+  return std::ranges::all_of(outputs_, [](const Buffer& buffer) {
+    const auto begin = buffer.bytes.begin() + static_cast<std::ptrdiff_t>(buffer.begin);
+    return std::all_of(buffer.bytes.begin(), begin, IsGuard) &&
+           std::all_of(begin + static_cast<std::ptrdiff_t>(buffer.size_bytes), buffer.bytes.end(), IsGuard);
   });
 }
 

@@ -26,6 +26,8 @@ class EngineCall {
   const core::Problem& problem() const { return problem_; }
   core::Tensors tensors();
 
+  // The elements of an output; none where the case does not ask for it.
+  std::vector<double> Decoded(core::Output name) const;
   // The bytes of all outputs, one after the other.
   std::vector<std::uint8_t> OutputBytes() const;
   Answer ToAnswer(const core::Report& report) const;
@@ -44,21 +46,26 @@ class EngineCall {
   static Buffer MakeBuffer(std::size_t size_bytes, std::size_t offset_bytes);
   static Buffer MakeBuffer(const std::vector<std::uint8_t>& content, std::size_t offset_bytes);
 
+  // Null where the case does not ask for it.
+  std::uint8_t* output_data(core::Output name);
+
   core::Problem problem_;
   Buffer query_;
   Buffer key_;
   Buffer value_;
   Buffer mask_;
-  Buffer output_;
-  Buffer weights_;
-  Buffer log_sum_exp_;
+  Buffer bias_;
+  Buffer query_segment_ids_;
+  Buffer key_segment_ids_;
+  Buffer block_mask_;
+  core::PerOutput<Buffer> outputs_;
 };
 
 // Runs the case and returns what came back. An error, or a byte written beside an output, fails the test.
 Answer Attend(core::Engine& engine, const AttentionCase& attention,
               EngineCall::Placement placement = EngineCall::Placement::kAligned);
 
-// The same, as bytes of output, weights and log-sum-exp.
+// The same, as bytes of all outputs.
 std::vector<std::uint8_t> AttendForBytes(core::Engine& engine, const AttentionCase& attention,
                                          EngineCall::Placement placement = EngineCall::Placement::kAligned);
 

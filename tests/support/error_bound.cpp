@@ -17,49 +17,53 @@ struct Magnitudes {
   double query = 0;
   double key = 0;
   double value = 0;
-  double score = 0;  // the largest Σ|q·k|·|scale| of a visible pair
+  double score = 0;  // the largest Σ|q·k|·|scale| of a visible pair, plus what is added to its score
 };
 
 void Raise(double& largest, double candidate) {
   if (std::isfinite(candidate)) largest = std::max(largest, std::fabs(candidate));
 }
 
-std::size_t Row(const AttentionCase& attention, const core::Shape& shape, std::int64_t b, std::int64_t h,
-                std::int64_t s) {
-  return static_cast<std::size_t>(RowStart(shape, attention.description.layout, b, h, s));
+void RaiseValues(const AttentionCase& attention, std::int64_t b, std::int64_t kv_head, std::int64_t j,
+                 Magnitudes& magnitudes) {
+  const core::ProblemDescription& description = attention.description;
+  const auto row = static_cast<std::size_t>(KeyRowStart(description, description.value.shape, b, kv_head, j));
+  const double* value = &attention.value[row];
+  for (std::int64_t d = 0; d < description.value.shape.back(); ++d) Raise(magnitudes.value, value[d]);
 }
 
-void RaiseValues(const AttentionCase& attention, const Sizes& sizes, std::int64_t b, std::int64_t kv_head,
-                 std::int64_t j, Magnitudes& magnitudes) {
-  const double* value = &attention.value[Row(attention, attention.description.value.shape, b, kv_head, j)];
-  for (std::int64_t d = 0; d < sizes.value_head_size; ++d) Raise(magnitudes.value, value[d]);
+void RaiseRow(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, Magnitudes& magnitudes) {
+  const core::ProblemDescription& description = attention.description;
+  const Sizes sizes = SizesOf(description);
+  const std::int64_t kv_head = h / (sizes.query_heads / sizes.key_value_heads);
+  const double scale = std::fabs(description.scale.value_or(1 / std::sqrt(static_cast<double>(sizes.head_size))));
+  const double* query =
+      &attention.query[static_cast<std::size_t>(QueryRowStart(description, description.query.shape, b, h, i))];
+  const std::vector<std::int64_t> visible = VisibleKeys(attention, b, h, i);
+  for (const std::int64_t j : visible) {
+    const double* key =
+        &attention.key[static_cast<std::size_t>(KeyRowStart(description, description.key.shape, b, kv_head, j))];
+    double score = 0;
+    for (std::int64_t d = 0; d < sizes.head_size; ++d) {
+      score += std::fabs(query[d] * key[d]);
+      Raise(magnitudes.query, query[d]);
+      Raise(magnitudes.key, key[d]);
+    }
+    Raise(magnitudes.score, score * scale + LargestAddition(attention, b, h, i, j));
+    RaiseValues(attention, b, kv_head, j, magnitudes);
+  }
+  if (visible.empty() && description.empty_row == core::EmptyRow::kMeanOfAllValues) {
+    for (std::int64_t j = 0; j < EntryOf(description, b).keys; ++j) RaiseValues(attention, b, kv_head, j, magnitudes);
+  }
 }
 
 Magnitudes MagnitudesOf(const AttentionCase& attention) {
-  const core::ProblemDescription& description = attention.description;
-  const Sizes sizes = SizesOf(description);
-  const double scale = std::fabs(description.scale.value_or(1 / std::sqrt(static_cast<double>(sizes.head_size))));
+  const Sizes sizes = SizesOf(attention.description);
   Magnitudes magnitudes;
   for (std::int64_t b = 0; b < sizes.batch; ++b) {
     for (std::int64_t h = 0; h < sizes.query_heads; ++h) {
-      const std::int64_t kv_head = h / (sizes.query_heads / sizes.key_value_heads);
-      for (std::int64_t i = 0; i < sizes.query_rows; ++i) {
-        const double* query = &attention.query[Row(attention, description.query.shape, b, h, i)];
-        const std::vector<std::int64_t> visible = VisibleKeys(attention, b, h, i);
-        for (const std::int64_t j : visible) {
-          const double* key = &attention.key[Row(attention, description.key.shape, b, kv_head, j)];
-          double score = 0;
-          for (std::int64_t d = 0; d < sizes.head_size; ++d) {
-            score += std::fabs(query[d] * key[d]);
-            Raise(magnitudes.query, query[d]);
-            Raise(magnitudes.key, key[d]);
-          }
-          Raise(magnitudes.score, score * scale);
-          RaiseValues(attention, sizes, b, kv_head, j, magnitudes);
-        }
-        if (visible.empty() && description.empty_row == core::EmptyRow::kMeanOfAllValues) {
-          for (std::int64_t j = 0; j < sizes.keys; ++j) RaiseValues(attention, sizes, b, kv_head, j, magnitudes);
-        }
+      for (std::int64_t i = 0; i < EntryOf(attention.description, b).query_rows; ++i) {
+        RaiseRow(attention, b, h, i, magnitudes);
       }
     }
   }

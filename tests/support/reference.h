@@ -26,6 +26,12 @@ Answer PlainFloat32(const AttentionCase& attention);
 // value, and the output rounded to it: what a 16-bit result may be compared with.
 Answer RoundedModel(const AttentionCase& attention);
 
+// Whether the query row is padding.
+bool IsPadding(const AttentionCase& attention, std::int64_t b, std::int64_t i);
+
+// The magnitudes of bias and ALiBi together, of a visible pair.
+double LargestAddition(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j);
+
 // The keys that the query row may see, in ascending order.
 std::vector<std::int64_t> VisibleKeys(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i);
 

@@ -24,24 +24,49 @@ TEST(PlanTest, AGroupIsAKeyValueHeadWithTheQueryHeadsThatReadIt) {
 }
 
 TEST(PlanTest, TilesCoverRowsAndKeysFromTheFirstOn) {
-  const Plan plan = MakePlan(MakeProblem(), ElementType::kFloat32);
-  ASSERT_EQ(plan.query_tiles, 3);
-  ASSERT_EQ(plan.key_tiles, 2);
-  EXPECT_EQ(plan.QueryTile(1).begin, kQueryTileRows);
-  EXPECT_EQ(plan.QueryTile(1).size(), kQueryTileRows);
-  EXPECT_EQ(plan.QueryTile(2).size(), 1);
-  EXPECT_EQ(plan.KeyTile(0).size(), kKeyTileKeys);
-  EXPECT_EQ(plan.KeyTile(1).begin, kKeyTileKeys);
-  EXPECT_EQ(plan.KeyTile(1).size(), 10);
+  const Sequence sequence = MakeProblem().SequenceAt(0);
+  const SequenceTiles tiles = TilesOf(sequence);
+  ASSERT_EQ(tiles.query_tiles, 3);
+  ASSERT_EQ(tiles.key_tiles, 2);
+  EXPECT_EQ(tiles.packed_key_tiles, 2);
+  EXPECT_EQ(QueryTileRows(1, sequence.rows).begin, kQueryTileRows);
+  EXPECT_EQ(QueryTileRows(1, sequence.rows).size(), kQueryTileRows);
+  EXPECT_EQ(QueryTileRows(2, sequence.rows).size(), 1);
+  EXPECT_EQ(KeyTileKeys(0, sequence.keys).size(), kKeyTileKeys);
+  EXPECT_EQ(KeyTileKeys(1, sequence.keys).begin, kKeyTileKeys);
+  EXPECT_EQ(KeyTileKeys(1, sequence.keys).size(), 10);
+}
+
+TEST(PlanTest, PaddingIsNotPacked) {
+  Problem problem = MakeProblem();
+  problem.key_lengths = {0, kKeyTileKeys, kKeyTileKeys + 1};
+  EXPECT_EQ(TilesOf(problem.SequenceAt(0)).packed_key_tiles, 1);
+  EXPECT_EQ(TilesOf(problem.SequenceAt(1)).packed_key_tiles, 1);
+  EXPECT_EQ(TilesOf(problem.SequenceAt(2)).packed_key_tiles, 2);
+  EXPECT_EQ(TilesOf(problem.SequenceAt(0)).key_tiles, 2);
 }
 
 TEST(PlanTest, PackedSizesArePaddedAndOfTheOperandType) {
-  const Plan in_float32 = MakePlan(MakeProblem(), ElementType::kFloat32);
-  const Plan in_bfloat16 = MakePlan(MakeProblem(), ElementType::kBfloat16);
-  EXPECT_EQ(in_float32.packed_key_size_bytes, (kKeyTileKeys + 16) * 48 * 4);
-  EXPECT_EQ(in_float32.packed_value_size_bytes, (kKeyTileKeys + 16) * 80 * 4);
-  EXPECT_EQ(in_bfloat16.packed_key_size_bytes, (kKeyTileKeys + 32) * 64 * 2);
-  EXPECT_EQ(in_bfloat16.packed_value_size_bytes, (kKeyTileKeys + 32) * 96 * 2);
+  const Problem problem = MakeProblem();
+  const Plan in_float32 = MakePlan(problem, ElementType::kFloat32);
+  const Plan in_bfloat16 = MakePlan(problem, ElementType::kBfloat16);
+  EXPECT_EQ(in_float32.PackedKeySizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 48 * 4);
+  EXPECT_EQ(in_float32.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 80 * 4);
+  EXPECT_EQ(in_float32.PackedKeySizeBytes(1, problem.keys), kKeyTileKeys * 48 * 4);
+  EXPECT_EQ(in_float32.PackedKeySizeBytes(0, problem.keys), 0);
+  EXPECT_EQ(in_bfloat16.PackedKeySizeBytes(2, problem.keys), (kKeyTileKeys + 32) * 64 * 2);
+  EXPECT_EQ(in_bfloat16.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 32) * 96 * 2);
+}
+
+// Each size of a last tile needs products of its own.
+TEST(PlanTest, LastTilesOfRaggedSequencesHaveFewSizes) {
+  Problem problem = MakeProblem();
+  problem.query_offsets = {0, 1, 2, 3};
+  const Plan plan = MakePlan(problem, ElementType::kFloat32);
+  EXPECT_EQ(plan.PaddedKeys({0, 15}), 16);
+  EXPECT_EQ(plan.PaddedKeys({0, 33}), 48);
+  EXPECT_EQ(plan.PaddedKeys({0, 65}), 128);
+  EXPECT_EQ(plan.PaddedKeys({256, 450}), 256);
 }
 
 }  // namespace

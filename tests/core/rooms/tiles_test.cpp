@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <limits>
 #include <vector>
 
 namespace attnd::core {
@@ -19,56 +21,170 @@ Problem MakeProblem(std::int64_t query_rows, std::int64_t keys) {
   return problem;
 }
 
+TileKind Classify(const Problem& problem, std::int64_t batch_entry, Range rows, Range keys,
+                  const Tensors& tensors = {}) {
+  const QueryTile tile{.batch_entry = batch_entry, .sequence = problem.SequenceAt(batch_entry), .rows = rows};
+  std::array<Range, kQueryTileRows> row_keys;
+  FindRowKeys(problem, tile, row_keys.data());
+  std::vector<std::uint8_t> memory(kQueryTileRows * kKeyTileKeys);
+  TileVisibility visibility;
+  return FindVisibility(problem, tensors, tile, keys, row_keys.data(), memory.data(), visibility);
+}
+
+Range Visible(const Problem& problem, std::int64_t batch_entry, std::int64_t row) {
+  return VisibleKeys(problem, problem.SequenceAt(batch_entry), row);
+}
+
 TEST(TilesTest, WithoutAMaskEveryTileIsFull) {
   const Problem problem = MakeProblem(100, 100);
-  EXPECT_EQ(ClassifyTile(problem, 0, {0, 10}, {90, 100}), TileKind::kFull);
+  EXPECT_EQ(Classify(problem, 0, {0, 10}, {90, 100}), TileKind::kFull);
 }
 
 TEST(TilesTest, CausalTilesAreHiddenMixedOrFull) {
   Problem problem = MakeProblem(100, 100);
-  problem.causal_offsets = {0, 0};
-  EXPECT_EQ(ClassifyTile(problem, 0, {0, 10}, {10, 20}), TileKind::kHidden);
-  EXPECT_EQ(ClassifyTile(problem, 0, {0, 11}, {10, 20}), TileKind::kMixed);
-  EXPECT_EQ(ClassifyTile(problem, 0, {19, 29}, {10, 20}), TileKind::kFull);
-  EXPECT_EQ(ClassifyTile(problem, 0, {18, 29}, {10, 20}), TileKind::kMixed);
+  problem.is_causal = true;
+  EXPECT_EQ(Classify(problem, 0, {0, 10}, {10, 20}), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 0, {0, 11}, {10, 20}), TileKind::kMixed);
+  EXPECT_EQ(Classify(problem, 0, {19, 29}, {10, 20}), TileKind::kFull);
+  EXPECT_EQ(Classify(problem, 0, {18, 29}, {10, 20}), TileKind::kMixed);
 }
 
 TEST(TilesTest, ANegativeOffsetHidesAllKeysFromTheFirstRows) {
   Problem problem = MakeProblem(10, 4);
-  problem.causal_offsets = {-6, 0};
-  EXPECT_EQ(VisibleKeys(problem, 0, 5).size(), 0);
-  EXPECT_EQ(VisibleKeys(problem, 0, 6).size(), 1);
-  EXPECT_EQ(ClassifyTile(problem, 0, {0, 6}, {0, 4}), TileKind::kHidden);
-  EXPECT_EQ(VisibleKeys(problem, 1, 1).size(), 2);
+  problem.is_causal = true;
+  problem.position_offsets = {-6, 0};
+  EXPECT_EQ(Visible(problem, 0, 5).size(), 0);
+  EXPECT_EQ(Visible(problem, 0, 6).size(), 1);
+  EXPECT_EQ(Classify(problem, 0, {0, 6}, {0, 4}), TileKind::kHidden);
+  EXPECT_EQ(Visible(problem, 1, 1).size(), 2);
+}
+
+TEST(TilesTest, APrefixIsVisibleToAllRows) {
+  Problem problem = MakeProblem(10, 10);
+  problem.is_causal = true;
+  problem.prefix_lengths = {0, 4};
+  EXPECT_EQ(Visible(problem, 0, 0).end, 1);
+  EXPECT_EQ(Visible(problem, 1, 0).end, 4);
+  EXPECT_EQ(Visible(problem, 1, 6).end, 7);
+}
+
+TEST(TilesTest, AWindowShowsTheKeysAroundARowsPlace) {
+  Problem problem = MakeProblem(100, 100);
+  problem.window_left = 2;
+  problem.window_right = 3;
+  problem.position_offsets = {0, 50};
+  EXPECT_EQ(Visible(problem, 0, 10).begin, 8);
+  EXPECT_EQ(Visible(problem, 0, 10).end, 14);
+  EXPECT_EQ(Visible(problem, 0, 0).begin, 0);
+  EXPECT_EQ(Visible(problem, 1, 10).begin, 58);
+  EXPECT_EQ(Visible(problem, 1, 60).size(), 0);
+  EXPECT_EQ(Classify(problem, 0, {10, 20}, {22, 30}), TileKind::kMixed);
+  EXPECT_EQ(Classify(problem, 0, {10, 20}, {23, 30}), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 0, {10, 20}, {0, 8}), TileKind::kHidden);
 }
 
 TEST(TilesTest, KeyLengthsCutEachBatchEntryAtItsOwn) {
   Problem problem = MakeProblem(10, 100);
   problem.key_lengths = {0, 40};
-  EXPECT_EQ(ClassifyTile(problem, 0, {0, 10}, {0, 100}), TileKind::kHidden);
-  EXPECT_EQ(ClassifyTile(problem, 1, {0, 10}, {0, 40}), TileKind::kFull);
-  EXPECT_EQ(ClassifyTile(problem, 1, {0, 10}, {0, 41}), TileKind::kMixed);
-  EXPECT_EQ(ClassifyTile(problem, 1, {0, 10}, {40, 100}), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 0, {0, 10}, {0, 100}), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 1, {0, 10}, {0, 40}), TileKind::kFull);
+  EXPECT_EQ(Classify(problem, 1, {0, 10}, {0, 41}), TileKind::kMixed);
+  EXPECT_EQ(Classify(problem, 1, {0, 10}, {40, 100}), TileKind::kHidden);
+}
+
+TEST(TilesTest, PaddedRowsSeeNothing) {
+  Problem problem = MakeProblem(10, 100);
+  problem.query_lengths = {3, 10};
+  EXPECT_EQ(Visible(problem, 0, 2).size(), 100);
+  EXPECT_EQ(Visible(problem, 0, 3).size(), 0);
+  EXPECT_EQ(Classify(problem, 0, {3, 10}, {0, 100}), TileKind::kHidden);
 }
 
 TEST(TilesTest, ABooleanMaskHidesATileInWhichNoByteIsSet) {
   Problem problem = MakeProblem(4, 6);
-  problem.boolean_mask = MaskStrides{.batch = 0, .head = 0, .query = 6, .key = 1};
+  problem.boolean_mask = BroadcastStrides{.query = 6, .key = 1, .keys_end = 6};
   std::vector<std::uint8_t> mask(4 * 6, 0);
   mask[2 * 6 + 5] = 255;
-  EXPECT_TRUE(MaskShowsAny(problem, mask.data(), 1, 0, {0, 4}, {3, 6}));
-  EXPECT_FALSE(MaskShowsAny(problem, mask.data(), 1, 0, {0, 2}, {0, 6}));
-  EXPECT_FALSE(MaskShowsAny(problem, mask.data(), 1, 0, {0, 4}, {0, 5}));
-  EXPECT_TRUE(MaskShowsAny(problem, mask.data(), 1, 0, {2, 3}, {5, 6}));
+  const Tensors tensors{.mask = mask.data()};
+  EXPECT_EQ(Classify(problem, 1, {0, 4}, {3, 6}, tensors), TileKind::kMixed);
+  EXPECT_EQ(Classify(problem, 1, {0, 2}, {0, 6}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 1, {0, 4}, {0, 5}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 1, {2, 3}, {5, 6}, tensors), TileKind::kMixed);
 }
 
 TEST(TilesTest, ABroadcastMaskIsReadWhereItIs) {
   Problem problem = MakeProblem(4, 6);
   // One byte a batch entry.
-  problem.boolean_mask = MaskStrides{.batch = 1, .head = 0, .query = 0, .key = 0};
+  problem.boolean_mask = BroadcastStrides{.batch = 1, .keys_end = 6};
   const std::vector<std::uint8_t> mask = {0, 1};
-  EXPECT_FALSE(MaskShowsAny(problem, mask.data(), 0, 0, {0, 4}, {0, 6}));
-  EXPECT_TRUE(MaskShowsAny(problem, mask.data(), 1, 0, {0, 4}, {0, 6}));
+  const Tensors tensors{.mask = mask.data()};
+  EXPECT_EQ(Classify(problem, 0, {0, 4}, {0, 6}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 1, {0, 4}, {0, 6}, tensors), TileKind::kMixed);
+}
+
+TEST(TilesTest, KeysThatANarrowMaskDoesNotReachAreHidden) {
+  Problem problem = MakeProblem(4, 600);
+  problem.boolean_mask = BroadcastStrides{.key = 1, .keys_end = 300};
+  const std::vector<std::uint8_t> mask(300, 1);
+  const Tensors tensors{.mask = mask.data()};
+  EXPECT_EQ(Classify(problem, 0, {0, 4}, {256, 512}, tensors), TileKind::kMixed);
+  EXPECT_EQ(Classify(problem, 0, {0, 4}, {300, 512}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 0, {0, 4}, {512, 600}, tensors), TileKind::kHidden);
+}
+
+TEST(TilesTest, ABiasOfMinusInfinityHides) {
+  Problem problem = MakeProblem(2, 3);
+  problem.bias = Bias{.element_type = ElementType::kFloat32, .strides = {.query = 3, .key = 1, .keys_end = 3}};
+  constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+  std::vector<float> bias = {kMinusInfinity, kMinusInfinity, 0, kMinusInfinity, 1, 2};
+  const Tensors tensors{.bias = bias.data()};
+  EXPECT_EQ(Classify(problem, 0, {0, 1}, {0, 2}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 0, {0, 2}, {0, 2}, tensors), TileKind::kMixed);
+  EXPECT_EQ(Classify(problem, 0, {0, 2}, {0, 1}, tensors), TileKind::kHidden);
+}
+
+TEST(TilesTest, ATileWithoutAPairOfOneSegmentIsHidden) {
+  Problem problem = MakeProblem(4, 4);
+  problem.has_segments = true;
+  const std::vector<std::int32_t> ids = {0, 0, 1, 1, 7, -1, 7, -1};
+  const Tensors tensors{.query_segment_ids = ids.data(), .key_segment_ids = ids.data()};
+  EXPECT_EQ(Classify(problem, 0, {0, 2}, {2, 4}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 0, {0, 3}, {2, 4}, tensors), TileKind::kMixed);
+  EXPECT_EQ(Classify(problem, 1, {0, 1}, {1, 2}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 1, {0, 1}, {2, 3}, tensors), TileKind::kMixed);
+}
+
+TEST(TilesTest, ABlockMaskHidesWholeBlocks) {
+  Problem problem = MakeProblem(8, 600);
+  problem.block_mask = BlockMask{
+      .query_block_rows = 4, .key_block_keys = 200, .strides = {.query = 3, .key = 1, .keys_end = 3}};
+  const std::vector<std::uint8_t> blocks = {1, 0, 0, 0, 0, 1};
+  const Tensors tensors{.block_mask = blocks.data()};
+  EXPECT_EQ(Classify(problem, 0, {0, 4}, {0, 256}, tensors), TileKind::kMixed);
+  EXPECT_EQ(Classify(problem, 0, {0, 4}, {256, 512}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 0, {4, 8}, {0, 256}, tensors), TileKind::kHidden);
+  EXPECT_EQ(Classify(problem, 0, {0, 8}, {512, 600}, tensors), TileKind::kMixed);
+}
+
+// Each mask alone shows something in the tile, but no pair is shown by both.
+TEST(TilesTest, MasksThatLeaveNothingTogetherHideTheTile) {
+  Problem problem = MakeProblem(4, 4);
+  problem.is_causal = true;
+  problem.boolean_mask = BroadcastStrides{.query = 4, .key = 1, .keys_end = 4};
+  const std::vector<std::uint8_t> above_the_diagonal = {0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0};
+  const Tensors tensors{.mask = above_the_diagonal.data()};
+  EXPECT_EQ(Classify(problem, 0, {0, 4}, {0, 4}, tensors), TileKind::kHidden);
+}
+
+TEST(TilesTest, ASequenceOfARaggedBatchCountsFromItsOwnFirst) {
+  Problem problem = MakeProblem(3, 4);
+  problem.query_offsets = {0, 2, 5};
+  problem.key_offsets = {0, 4, 5};
+  problem.is_causal = true;
+  problem.is_bottom_right = true;
+  EXPECT_EQ(Visible(problem, 0, 0).end, 3);
+  EXPECT_EQ(Visible(problem, 1, 1).size(), 0);
+  EXPECT_EQ(Visible(problem, 1, 2).end, 1);
 }
 
 }  // namespace
