@@ -54,9 +54,8 @@ Work::Claim Call::ClaimTask() {
   if (!task.has_value()) task = ClaimPack();
   if (task.has_value()) return {.kind = Claim::Kind::kTask, .task = *std::move(task)};
   const bool all_claimed = status_.ok() && next_group_ == execution_.plan().groups &&
-                           std::all_of(groups_.begin(), groups_.end(), [&](const auto& group) {
-                             return group->claimed_computes == group->computes;
-                           });
+                           std::all_of(groups_.begin(), groups_.end(),
+                                       [&](const auto& group) { return group->claimed_computes == group->computes; });
   return {.kind = all_claimed || !status_.ok() ? Claim::Kind::kNoMore : Claim::Kind::kNotNow, .task = nullptr};
 }
 
@@ -100,8 +99,8 @@ bool Call::StartNextGroup() {
   group->packed = PackedKv::Make(execution_.plan(), sequence);
   if (group->packed == nullptr) {
     const Plan& plan = execution_.plan();
-    const std::int64_t size_bytes = plan.PackedKeySizeBytes(group->packs, sequence.keys) +
-                                    plan.PackedValueSizeBytes(group->packs, sequence.keys);
+    const std::int64_t size_bytes =
+        plan.PackedKeySizeBytes(group->packs, sequence.keys) + plan.PackedValueSizeBytes(group->packs, sequence.keys);
     status_ =
         absl::ResourceExhaustedError(absl::StrCat("no memory for ", size_bytes, " bytes of packed keys and values"));
     return false;
@@ -113,7 +112,7 @@ bool Call::StartNextGroup() {
 void Call::RunPrepare() {
   absl::Status status;
   try {
-    execution_.Prepare();
+    execution_.Prepare(nullptr);
   } catch (const std::exception& error) {
     status = absl::ResourceExhaustedError(absl::StrCat("the products could not be made: ", error.what()));
   }

@@ -3,14 +3,10 @@
 #include <absl/cleanup/cleanup.h>
 
 #include <algorithm>
-#include <bitset>
-#include <cassert>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <numbers>
-#include <set>
 
 #include "core/scores.h"
 #include "core/values.h"
@@ -24,82 +20,18 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 // that are smaller by this. A power of two changes no bits, and 2^32 of the largest values then add up to a float32.
 constexpr float kOverflowFactor = 0x1p-33F;
 
-// What the tiles of a problem need products for.
-struct TileShapes {
-  std::vector<std::int64_t> query_rows;
-  std::vector<std::int64_t> padded_keys;
-};
-
-TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
-  std::bitset<kQueryTileRows + 1> rows;
-  std::set<std::int64_t> padded_keys;
-  const std::int64_t entries = problem.is_ragged() ? problem.batch : 1;  // the others are like the first
-  for (std::int64_t entry = 0; entry < entries; ++entry) {
-    const Sequence sequence = problem.SequenceAt(entry);
-    const SequenceTiles tiles = TilesOf(sequence);
-    if (tiles.query_tiles == 0) continue;
-    rows.set(static_cast<std::size_t>(QueryTileRows(0, sequence.rows).size()));
-    rows.set(static_cast<std::size_t>(QueryTileRows(tiles.query_tiles - 1, sequence.rows).size()));
-    if (tiles.key_tiles == 0) continue;
-    padded_keys.insert(plan.PaddedKeys(KeyTileKeys(0, sequence.keys)));
-    padded_keys.insert(plan.PaddedKeys(KeyTileKeys(tiles.key_tiles - 1, sequence.keys)));
-  }
-  TileShapes shapes{.query_rows = {}, .padded_keys = {padded_keys.begin(), padded_keys.end()}};
-  for (std::size_t count = 1; count < rows.size(); ++count) {
-    if (rows.test(count)) shapes.query_rows.push_back(static_cast<std::int64_t>(count));
-  }
-  return shapes;
-}
-
 }  // namespace
 
 Execution::Execution(const Problem& problem, const Tensors& tensors, std::shared_ptr<kernels::Products> products)
     : problem_(problem),
       tensors_(tensors),
-      products_(std::move(products)),
-      plan_(MakePlan(problem_, products_->operand_type())),
+      operands_(problem_, tensors, std::move(products)),
       changes_scores_(ChangesScores(problem_)),
-      scale_log2e_(static_cast<float>((changes_scores_ ? 1 : problem.scale) * std::numbers::log2e)),
-      element_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(problem.element_type))),
-      operand_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(products_->operand_type()))) {}
+      scale_log2e_(ScaleToPowersOfTwo(problem_)) {}
 
-void Execution::Prepare() {
-  const TileShapes shapes = ShapesOf(problem_, plan_);
-  for (const std::int64_t padded_keys : shapes.padded_keys) {
-    const kernels::TileSizes sizes{.keys = padded_keys,
-                                   .head_size = plan_.padded_head_size,
-                                   .value_head_size = plan_.padded_value_head_size,
-                                   .scores_stride = kKeyTileKeys};
-    products_of_tiles_.emplace_back(*products_, sizes, shapes.query_rows);
-  }
-}
-
-const kernels::TileProducts& Execution::ProductsFor(Range keys) const {
-  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
-  const auto found = std::find_if(products_of_tiles_.begin(), products_of_tiles_.end(),
-                                  [&](const auto& products) { return products.padded_keys() == padded_keys; });
-  assert(found != products_of_tiles_.end());
-  return *found;
-}
-
-std::int64_t Execution::ElementOf(const Strides& strides, std::int64_t batch_entry, std::int64_t head,
-                                  std::int64_t row) {
-  return batch_entry * strides.batch + head * strides.head + row * strides.row;
-}
-
-const std::byte* Execution::Row(const void* data, const Strides& strides, std::int64_t batch_entry, std::int64_t head,
-                                std::int64_t row) const {
-  return static_cast<const std::byte*>(data) + ElementOf(strides, batch_entry, head, row) * element_size_bytes_;
-}
-
-void Execution::LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const {
-  if (plan_.operand_type == problem_.element_type) {
-    std::memcpy(to, from, static_cast<std::size_t>(count * operand_size_bytes_));
-  } else {
-    kernels::ToFloat32(problem_.element_type, from, count, static_cast<float*>(to));
-  }
-  std::memset(static_cast<std::byte*>(to) + count * operand_size_bytes_, 0,
-              static_cast<std::size_t>((padded_count - count) * operand_size_bytes_));
+void Execution::Prepare(RowStates* row_states) {
+  row_states_ = row_states;
+  operands_.Prepare();
 }
 
 // --- Packing ---
@@ -107,59 +39,13 @@ void Execution::LoadRow(const void* from, std::int64_t count, std::int64_t padde
 void Execution::Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed, Scratch& scratch) const {
   const Sequence sequence = SequenceOf(group);
   const Range keys = KeyTileKeys(key_tile, sequence.keys);
-  PackKeys(group, sequence, keys, packed.keys(key_tile), scratch);
-  const kernels::ValueKinds kinds = PackValues(group, sequence, keys, packed.values(key_tile), scratch);
+  operands_.PackKeys(group, sequence, keys, packed.keys(key_tile), scratch);
+  const kernels::ValueKinds kinds = operands_.PackValues(group, sequence, keys, packed.values(key_tile), scratch);
   const Values values(problem_, tensors_.value, group / problem_.key_value_heads, sequence,
                       group % problem_.key_value_heads);
   packed.set_has_large_values(key_tile, kinds.large);
   if (kinds.non_finite) packed.set_non_finite_sums(key_tile, values.NonFiniteSums(keys));
   if (key_tile == 0 && problem_.empty_row == EmptyRow::kMeanOfAllValues) packed.value_mean = values.Mean();
-}
-
-void Execution::PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
-                         Scratch& scratch) const {
-  const kernels::TileProducts& products = ProductsFor(keys);
-  const std::int64_t row_size_bytes = plan_.padded_head_size * operand_size_bytes_;
-  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
-  auto* plain = static_cast<std::byte*>(scratch.panel());
-  for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(padded_keys); ++panel) {
-    const std::int64_t columns = kernels::TileProducts::PanelColumns(padded_keys, panel);
-    for (std::int64_t column = 0; column < columns; ++column) {
-      const std::int64_t key = keys.begin + panel * kernels::kPanelColumns + column;
-      const std::int64_t count = key < keys.end ? problem_.head_size : 0;
-      LoadRow(Row(tensors_.key, problem_.key_strides, group / problem_.key_value_heads,
-                  group % problem_.key_value_heads, sequence.first_key + std::min(key, keys.end - 1)),
-              count, plan_.padded_head_size, plain + column * row_size_bytes);
-    }
-    products.PackKeyPanel(panel, plain, packed);
-    packed += columns * row_size_bytes;
-  }
-}
-
-kernels::ValueKinds Execution::PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
-                                          Scratch& scratch) const {
-  const kernels::TileProducts& products = ProductsFor(keys);
-  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
-  kernels::ValueKinds kinds;
-  for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(plan_.padded_value_head_size); ++panel) {
-    const std::int64_t columns = kernels::TileProducts::PanelColumns(plan_.padded_value_head_size, panel);
-    const std::int64_t first = panel * kernels::kPanelColumns;
-    const std::int64_t count = std::min(columns, problem_.value_head_size - first);
-    const std::int64_t row_size_bytes = columns * operand_size_bytes_;
-    std::byte* plain = products.packs_values() ? static_cast<std::byte*>(scratch.panel()) : packed;
-    for (std::int64_t row = 0; row < padded_keys; ++row) {
-      const std::int64_t key = std::min(keys.begin + row, keys.end - 1);
-      const std::byte* from = Row(tensors_.value, problem_.value_strides, group / problem_.key_value_heads,
-                                  group % problem_.key_value_heads, sequence.first_key + key);
-      LoadRow(from + first * element_size_bytes_, row < keys.size() ? count : 0, columns, plain + row * row_size_bytes);
-    }
-    const auto panel_kinds = kernels::ReplaceNonFinite(plan_.operand_type, plain, padded_keys * columns);
-    kinds.non_finite |= panel_kinds.non_finite;
-    kinds.large |= panel_kinds.large;
-    if (products.packs_values()) products.PackValuePanel(panel, plain, packed);
-    packed += padded_keys * row_size_bytes;
-  }
-  return kinds;
 }
 
 // --- Computing ---
@@ -169,12 +55,12 @@ TileResult Execution::Compute(std::int64_t group, std::int64_t head_in_group, st
   const Sequence sequence = SequenceOf(group);
   const std::int64_t key_value_head = group % problem_.key_value_heads;
   const QueryTile tile{.batch_entry = group / problem_.key_value_heads,
-                       .query_head = key_value_head * plan_.query_heads_per_group + head_in_group,
+                       .query_head = key_value_head * plan().query_heads_per_group + head_in_group,
                        .key_value_head = key_value_head,
                        .sequence = sequence,
                        .rows = QueryTileRows(query_tile, sequence.rows)};
   TileResult result;
-  const absl::Cleanup release = [this] { products_->ReleaseThread(); };
+  const absl::Cleanup release = [this] { operands_.ReleaseThread(); };
   FindRowKeys(problem_, tile, scratch.row_keys.data());
   scratch.weights_factor = 1;
   if (!AttendToKeys(tile, packed, give_up, scratch, result)) return result;
@@ -202,7 +88,7 @@ bool Execution::AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl
       ++result.skipped_tiles;
       continue;
     }
-    const kernels::TileProducts& products = ProductsFor(keys);
+    const kernels::TileProducts& products = operands_.ProductsFor(keys);
     products.Scores(tile.rows.size(), scratch.query(), packed.keys(key_tile), scratch.scores());
     if (changes_scores_) {
       ChangeScores(problem_, tensors_, tile, keys, ScoreStage::kComplete, scratch.scores(), scratch.added());
@@ -210,7 +96,7 @@ bool Execution::AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl
     if (tensors_.weights != nullptr) KeepScores(tile, keys, scratch);
     UpdateSoftmax(tile, keys, scratch);
     if (scratch.weights_factor != 1) ScaleWeights(tile, keys, scratch);
-    kernels::ScaleRows(scratch.sums(), tile.rows.size(), plan_.padded_value_head_size, scratch.factor.data());
+    kernels::ScaleRows(scratch.sums(), tile.rows.size(), plan().padded_value_head_size, scratch.factor.data());
     products.AddSums(tile.rows.size(), WeightsOperand(scratch), packed.values(key_tile), scratch.sums());
     ++result.computed_tiles;
     result.floating_point_operations += 2.0 * static_cast<double>(tile.rows.size() * keys.size()) *
@@ -221,18 +107,15 @@ bool Execution::AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl
 
 bool Execution::SumsAreFinite(const QueryTile& tile, Scratch& scratch) const {
   const float* sums = scratch.sums();
-  return std::all_of(sums, sums + tile.rows.size() * plan_.padded_value_head_size,
+  return std::all_of(sums, sums + tile.rows.size() * plan().padded_value_head_size,
                      [](float sum) { return std::isfinite(sum); });
 }
 
 void Execution::StartTile(const QueryTile& tile, Scratch& scratch) const {
   auto* query = static_cast<std::byte*>(scratch.query());
   for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    const std::int64_t count = IsPadding(tile, row) ? 0 : problem_.head_size;
-    LoadRow(Row(tensors_.query, problem_.query_strides, tile.batch_entry, tile.query_head,
-                tile.sequence.first_row + tile.rows.begin + row),
-            count, plan_.padded_head_size, query);
-    query += plan_.padded_head_size * operand_size_bytes_;
+    operands_.LoadQuery(tile.batch_entry, tile.query_head, tile.sequence, tile.rows.begin + row, query);
+    query += operands_.QuerySizeBytes();
   }
   // A sink is a key of this score, which every row sees and whose value is 0.
   const float sink =
@@ -240,7 +123,7 @@ void Execution::StartTile(const QueryTile& tile, Scratch& scratch) const {
   scratch.maximum.fill(static_cast<float>(sink * std::numbers::log2e));
   scratch.sum.fill(sink == kMinusInfinity ? 0.0F : 1.0F);
   scratch.seen.fill(0);
-  std::fill_n(scratch.sums(), kQueryTileRows * plan_.padded_value_head_size, 0.0F);
+  std::fill_n(scratch.sums(), kQueryTileRows * plan().padded_value_head_size, 0.0F);
 }
 
 std::int64_t Execution::RowIndex(const QueryTile& tile, std::int64_t row) const {
@@ -264,13 +147,13 @@ void Execution::KeepScores(const QueryTile& tile, Range keys, Scratch& scratch) 
 }
 
 void* Execution::WeightsOperand(Scratch& scratch) const {
-  return plan_.operand_type == ElementType::kFloat32 ? scratch.scores() : scratch.half_weights();
+  return plan().operand_type == ElementType::kFloat32 ? scratch.scores() : scratch.half_weights();
 }
 
 void Execution::UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratch) const {
   kernels::SoftmaxTile softmax;
   softmax.rows = tile.rows.size();
-  softmax.columns = plan_.PaddedKeys(keys);
+  softmax.columns = plan().PaddedKeys(keys);
   softmax.stride = kKeyTileKeys;
   softmax.scores = scratch.scores();
   softmax.scale_log2e = scale_log2e_;
@@ -278,7 +161,7 @@ void Execution::UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratc
   softmax.mask = scratch.visibility.bytes;
   softmax.mask_row_stride = kKeyTileKeys;
   softmax.weights = WeightsOperand(scratch);
-  softmax.weights_type = plan_.operand_type;
+  softmax.weights_type = plan().operand_type;
   softmax.maximum = scratch.maximum.data();
   softmax.sum = scratch.sum.data();
   softmax.seen = scratch.seen.data();
@@ -288,8 +171,9 @@ void Execution::UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratc
 
 void Execution::ScaleWeights(const QueryTile& tile, Range keys, Scratch& scratch) const {
   auto* weights = static_cast<std::byte*>(WeightsOperand(scratch));
+  const auto size_bytes = static_cast<std::int64_t>(ElementSizeBytes(plan().operand_type));
   for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    kernels::Scale(plan_.operand_type, weights + row * kKeyTileKeys * operand_size_bytes_, plan_.PaddedKeys(keys),
+    kernels::Scale(plan().operand_type, weights + row * kKeyTileKeys * size_bytes, plan().PaddedKeys(keys),
                    scratch.weights_factor);
   }
 }
@@ -303,7 +187,7 @@ void Execution::FinishTile(const QueryTile& tile, const PackedKv& packed, Scratc
       if (!IsPadding(tile, row)) ++result.empty_rows;
       continue;
     }
-    float* sums = scratch.sums() + row * plan_.padded_value_head_size;
+    float* sums = scratch.sums() + row * plan().padded_value_head_size;
     kernels::DivideRow(sums, problem_.value_head_size, scratch.sum[index] * scratch.weights_factor, sums);
   }
   AddNonFiniteValues(tile, packed, scratch);
@@ -311,6 +195,7 @@ void Execution::FinishTile(const QueryTile& tile, const PackedKv& packed, Scratc
   for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
     FinishOutput(tile, row, packed, scratch);
     if (tensors_.log_sum_exp != nullptr) FinishLogSumExp(tile, row, scratch);
+    if (row_states_ != nullptr) FinishState(tile, row, scratch);
   }
 }
 
@@ -322,7 +207,7 @@ void Execution::AddNonFiniteValues(const QueryTile& tile, const PackedKv& packed
     const Range keys = KeyTileKeys(key_tile, tile.sequence.keys);
     if (LookAt(tile, keys, scratch) == TileKind::kHidden) continue;
     for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-      float* output = scratch.sums() + row * plan_.padded_value_head_size;
+      float* output = scratch.sums() + row * plan().padded_value_head_size;
       const kernels::ColumnInterval visible = scratch.visibility.columns[static_cast<std::size_t>(row)];
       const std::uint8_t* bytes = scratch.visibility.RowBytes(row);
       if (bytes == nullptr && visible.end - visible.begin == keys.size()) {
@@ -364,7 +249,7 @@ void Execution::FinishWeights(const QueryTile& tile, Scratch& scratch) const {
 }
 
 void Execution::FinishOutput(const QueryTile& tile, std::int64_t row, const PackedKv& packed, Scratch& scratch) const {
-  float* output = scratch.sums() + row * plan_.padded_value_head_size;
+  float* output = scratch.sums() + row * plan().padded_value_head_size;
   const bool is_empty = scratch.seen[static_cast<std::size_t>(row)] == 0 && !IsPadding(tile, row);
   // Of rows without a visible key the sums are 0.
   if (is_empty && problem_.empty_row == EmptyRow::kMeanOfAllValues) {
@@ -373,7 +258,8 @@ void Execution::FinishOutput(const QueryTile& tile, std::int64_t row, const Pack
   const std::int64_t element = ElementOf(problem_.output_strides, tile.batch_entry, tile.query_head,
                                          tile.sequence.first_row + tile.rows.begin + row);
   kernels::FromFloat32(output, problem_.value_head_size, problem_.element_type,
-                       static_cast<std::byte*>(tensors_.output) + element * element_size_bytes_);
+                       static_cast<std::byte*>(tensors_.output) +
+                           element * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type)));
 }
 
 void Execution::FinishLogSumExp(const QueryTile& tile, std::int64_t row, Scratch& scratch) const {
@@ -382,6 +268,12 @@ void Execution::FinishLogSumExp(const QueryTile& tile, std::int64_t row, Scratch
   const double log_sum_exp =
       scratch.maximum[index] * std::numbers::ln2 + std::log(static_cast<double>(scratch.sum[index]));
   tensors_.log_sum_exp[RowIndex(tile, row)] = IsPadding(tile, row) ? kMinusInfinity : static_cast<float>(log_sum_exp);
+}
+
+void Execution::FinishState(const QueryTile& tile, std::int64_t row, const Scratch& scratch) const {
+  const auto index = static_cast<std::size_t>(row);
+  row_states_->At(tile.batch_entry, tile.sequence, tile.query_head, tile.rows.begin + row) = {
+      .maximum = scratch.maximum[index], .sum = scratch.seen[index] != 0 ? scratch.sum[index] : RowState::kSawNoKey};
 }
 
 }  // namespace attnd::core

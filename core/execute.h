@@ -5,14 +5,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "core/kernels/products.h"
-#include "core/kernels/softmax.h"
-#include "core/kernels/tile_products.h"
+#include "core/operands.h"
 #include "core/packed_kv.h"
 #include "core/plan.h"
 #include "core/problem.h"
+#include "core/row_states.h"
 #include "core/scratch.h"
 #include "core/tensors.h"
 #include "core/tiles.h"
@@ -32,12 +31,17 @@ class Execution {
  public:
   Execution(const Problem& problem, const Tensors& tensors, std::shared_ptr<kernels::Products> products);
 
-  const Plan& plan() const { return plan_; }
+  const Plan& plan() const { return operands_.plan(); }
   // The batch entry that a group belongs to.
   Sequence SequenceOf(std::int64_t group) const { return problem_.SequenceAt(group / problem_.key_value_heads); }
 
-  // Has the products made. Once, before all others. Throws what oneDNN throws.
-  void Prepare();
+  const Problem& problem() const { return problem_; }
+  const Tensors& tensors() const { return tensors_; }
+  const Operands& operands() const { return operands_; }
+
+  // Has the products made. Once, before all others. Every row's softmax will be noted in `row_states`, which is
+  // borrowed and may be null. Throws what oneDNN throws.
+  void Prepare(RowStates* row_states);
 
   // Packs one key tile of a group.
   void Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed, Scratch& scratch) const;
@@ -48,12 +52,6 @@ class Execution {
                      absl::FunctionRef<bool()> give_up, Scratch& scratch) const;
 
  private:
-  const kernels::TileProducts& ProductsFor(Range keys) const;
-
-  void PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed, Scratch& scratch) const;
-  kernels::ValueKinds PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
-                                 Scratch& scratch) const;
-
   void StartTile(const QueryTile& tile, Scratch& scratch) const;
   // Leaves the row's running softmax and sums in the scratch; false where it gave up.
   bool AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl::FunctionRef<bool()> give_up, Scratch& scratch,
@@ -71,31 +69,20 @@ class Execution {
   void FinishWeights(const QueryTile& tile, Scratch& scratch) const;
   void FinishOutput(const QueryTile& tile, std::int64_t row, const PackedKv& packed, Scratch& scratch) const;
   void FinishLogSumExp(const QueryTile& tile, std::int64_t row, Scratch& scratch) const;
+  void FinishState(const QueryTile& tile, std::int64_t row, const Scratch& scratch) const;
 
   bool IsPadding(const QueryTile& tile, std::int64_t row) const;
   void* WeightsOperand(Scratch& scratch) const;
   // Of row `row` of the tile, among what has one element a row.
   std::int64_t RowIndex(const QueryTile& tile, std::int64_t row) const;
   float* WeightsRow(const QueryTile& tile, std::int64_t row) const;
-  // Where a row of a tensor begins, in elements; `row` counts from the tensor's first.
-  static std::int64_t ElementOf(const Strides& strides, std::int64_t batch_entry, std::int64_t head, std::int64_t row);
-  const std::byte* Row(const void* data, const Strides& strides, std::int64_t batch_entry, std::int64_t head,
-                       std::int64_t row) const;
-  // Converts a row to the products' type and fills it up with zeros.
-  void LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const;
 
   const Problem problem_;
   const Tensors tensors_;
-  const std::shared_ptr<kernels::Products> products_;
-  const Plan plan_;
+  Operands operands_;
   const bool changes_scores_;
-  // What turns scores into powers of two; the scale, too, where nothing else changes them.
   const float scale_log2e_;
-  const std::int64_t element_size_bytes_;
-  const std::int64_t operand_size_bytes_;
-
-  // Filled by Prepare(), one for each number of padded keys that tiles have.
-  std::vector<kernels::TileProducts> products_of_tiles_;
+  RowStates* row_states_ = nullptr;  // set by Prepare()
 };
 
 }  // namespace attnd::core

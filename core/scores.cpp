@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numbers>
 
 #include "core/kernels/scores.h"
 #include "core/kernels/softmax.h"
@@ -15,8 +16,8 @@ void LoadBias(const Bias& bias, const void* data, const QueryTile& tile, std::in
   const BroadcastStrides& strides = bias.strides;
   const std::int64_t element = tile.batch_entry * strides.batch + tile.query_head * strides.head + row * strides.query +
                                keys.begin * strides.key;
-  const void* from = static_cast<const std::byte*>(data) +
-                     element * static_cast<std::int64_t>(ElementSizeBytes(bias.element_type));
+  const void* from =
+      static_cast<const std::byte*>(data) + element * static_cast<std::int64_t>(ElementSizeBytes(bias.element_type));
   const std::int64_t count = std::clamp(strides.keys_end - keys.begin, std::int64_t{0}, keys.size());
   if (strides.key == 0) {
     float number = 0;
@@ -57,6 +58,10 @@ bool AddsToScores(const Problem& problem) { return problem.bias.has_value() || !
 }  // namespace
 
 bool ChangesScores(const Problem& problem) { return AddsToScores(problem) || problem.soft_cap.has_value(); }
+
+float ScaleToPowersOfTwo(const Problem& problem) {
+  return static_cast<float>((ChangesScores(problem) ? 1 : problem.scale) * std::numbers::log2e);
+}
 
 void ChangeScores(const Problem& problem, const Tensors& tensors, const QueryTile& tile, Range keys, ScoreStage stage,
                   float* scores, float* added) {

@@ -11,11 +11,15 @@ namespace attnd::core {
 // Whether there is anything to be done but the multiplication with the scale, which the softmax does in passing.
 bool ChangesScores(const Problem& problem);
 
+// What turns scores into the powers of two of kernels/softmax.h: log2(e), and the scale where nothing else changes
+// them.
+float ScaleToPowersOfTwo(const Problem& problem);
+
 // How far scores are taken on their way; see the top of attention.proto.
 enum class ScoreStage : std::uint8_t { kScaled, kSoftCapped, kComplete };
 
-// Takes the products q·k of a tile, `scores`, [rows × kKeyTileKeys], to the stage, in place. `added` has room for as many
-// numbers. Hidden keys are not told apart: what they get is for nobody to see.
+// Takes the products q·k of a tile, `scores`, [rows × kKeyTileKeys], to the stage, in place. `added` has room for as
+// many numbers. Hidden keys are not told apart: what they get is for nobody to see.
 void ChangeScores(const Problem& problem, const Tensors& tensors, const QueryTile& tile, Range keys, ScoreStage stage,
                   float* scores, float* added);
 

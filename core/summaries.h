@@ -46,4 +46,10 @@ struct SummaryOptions {
   std::optional<PooledMap> pooled_map = {};
 };
 
+// Whether anything is asked for.
+inline bool HasSummaries(const SummaryOptions& s) {
+  return s.matrix.has_value() || s.top_keys > 0 || s.entropy || s.largest_weight || s.first_keys > 0 ||
+         s.mean_distance || s.received_sum || s.received_maximum || s.pooled_map.has_value();
+}
+
 }  // namespace attnd::core

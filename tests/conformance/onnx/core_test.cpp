@@ -5,7 +5,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "core/aligned_buffer.h"
 #include "core/engine.h"
 #include "tests/conformance/onnx/all_cases.h"
 
@@ -25,13 +24,14 @@ core::TensorDescription Describe(const HeldArray& array) {
 }
 
 void DescribeMasks(const AttentionCall& call, core::ProblemDescription& description) {
-  core::PositionOptions positions{.alignment = core::Alignment::kTopLeft};
-  if (call.offsets) positions = {.offsets = call.offsets};
+  core::PositionOptions positions;
+  positions.offsets = call.offsets;
+  if (!call.offsets) positions.alignment = core::Alignment::kTopLeft;
   core::MaskOptions& mask = description.mask;
   const bool has_window = call.window_left || call.window_right;
   if (has_window) mask.window = {.left = call.window_left, .right = call.window_right};
   if (call.is_causal) {
-    mask.causal = {.positions = positions};
+    mask.causal = {.positions = positions, .prefix_lengths = {}};
   } else if (has_window) {
     description.positions = positions;
   }

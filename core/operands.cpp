@@ -1,0 +1,141 @@
+#include "core/operands.h"
+
+#include <algorithm>
+#include <bitset>
+#include <cassert>
+#include <cstring>
+#include <set>
+#include <utility>
+
+namespace attnd::core {
+namespace {
+
+// What the tiles of a problem need products for.
+struct TileShapes {
+  std::vector<std::int64_t> query_rows;
+  std::vector<std::int64_t> padded_keys;
+};
+
+TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
+  std::bitset<kQueryTileRows + 1> rows;
+  std::set<std::int64_t> padded_keys;
+  std::int64_t most_rows = 0;
+  const std::int64_t entries = problem.is_ragged() ? problem.batch : 1;  // the others are like the first
+  for (std::int64_t entry = 0; entry < entries; ++entry) {
+    const Sequence sequence = problem.SequenceAt(entry);
+    const SequenceTiles tiles = TilesOf(sequence);
+    if (tiles.query_tiles == 0) continue;
+    most_rows = std::max(most_rows, QueryTileRows(0, sequence.rows).size());
+    rows.set(static_cast<std::size_t>(QueryTileRows(0, sequence.rows).size()));
+    rows.set(static_cast<std::size_t>(QueryTileRows(tiles.query_tiles - 1, sequence.rows).size()));
+    if (tiles.key_tiles == 0) continue;
+    padded_keys.insert(plan.PaddedKeys(KeyTileKeys(0, sequence.keys)));
+    padded_keys.insert(plan.PaddedKeys(KeyTileKeys(tiles.key_tiles - 1, sequence.keys)));
+  }
+  TileShapes shapes{.query_rows = {}, .padded_keys = {padded_keys.begin(), padded_keys.end()}};
+  for (std::size_t count = 1; count < rows.size(); ++count) {
+    // Summaries take as many rows together as are chosen.
+    const bool is_chosen = HasSummaries(problem.summaries) && static_cast<std::int64_t>(count) <= most_rows;
+    if (rows.test(count) || is_chosen) shapes.query_rows.push_back(static_cast<std::int64_t>(count));
+  }
+  return shapes;
+}
+
+}  // namespace
+
+Operands::Operands(const Problem& problem, const Tensors& tensors, std::shared_ptr<kernels::Products> products)
+    : problem_(problem),
+      tensors_(tensors),
+      products_(std::move(products)),
+      plan_(MakePlan(problem_, products_->operand_type())),
+      element_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(problem.element_type))),
+      operand_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(products_->operand_type()))) {}
+
+void Operands::Prepare() {
+  const TileShapes shapes = ShapesOf(problem_, plan_);
+  for (const std::int64_t padded_keys : shapes.padded_keys) {
+    const kernels::TileSizes sizes{.keys = padded_keys,
+                                   .head_size = plan_.padded_head_size,
+                                   .value_head_size = plan_.padded_value_head_size,
+                                   .scores_stride = kKeyTileKeys};
+    products_of_tiles_.emplace_back(*products_, sizes, shapes.query_rows);
+  }
+}
+
+const kernels::TileProducts& Operands::ProductsFor(Range keys) const {
+  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+  const auto found = std::find_if(products_of_tiles_.begin(), products_of_tiles_.end(),
+                                  [&](const auto& products) { return products.padded_keys() == padded_keys; });
+  assert(found != products_of_tiles_.end());
+  return *found;
+}
+
+const std::byte* Operands::Row(const void* data, const Strides& strides, std::int64_t batch_entry, std::int64_t head,
+                               std::int64_t row) const {
+  return static_cast<const std::byte*>(data) + ElementOf(strides, batch_entry, head, row) * element_size_bytes_;
+}
+
+void Operands::LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const {
+  if (plan_.operand_type == problem_.element_type) {
+    std::memcpy(to, from, static_cast<std::size_t>(count * operand_size_bytes_));
+  } else {
+    kernels::ToFloat32(problem_.element_type, from, count, static_cast<float*>(to));
+  }
+  std::memset(static_cast<std::byte*>(to) + count * operand_size_bytes_, 0,
+              static_cast<std::size_t>((padded_count - count) * operand_size_bytes_));
+}
+
+void Operands::LoadQuery(std::int64_t batch_entry, std::int64_t query_head, const Sequence& sequence, std::int64_t row,
+                         void* to) const {
+  const std::int64_t count = row < sequence.query_length ? problem_.head_size : 0;
+  LoadRow(Row(tensors_.query, problem_.query_strides, batch_entry, query_head, sequence.first_row + row), count,
+          plan_.padded_head_size, to);
+}
+
+void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
+                        Scratch& scratch) const {
+  const kernels::TileProducts& products = ProductsFor(keys);
+  const std::int64_t row_size_bytes = plan_.padded_head_size * operand_size_bytes_;
+  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+  auto* plain = static_cast<std::byte*>(scratch.panel());
+  for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(padded_keys); ++panel) {
+    const std::int64_t columns = kernels::TileProducts::PanelColumns(padded_keys, panel);
+    for (std::int64_t column = 0; column < columns; ++column) {
+      const std::int64_t key = keys.begin + panel * kernels::kPanelColumns + column;
+      const std::int64_t count = key < keys.end ? problem_.head_size : 0;
+      LoadRow(Row(tensors_.key, problem_.key_strides, group / problem_.key_value_heads,
+                  group % problem_.key_value_heads, sequence.first_key + std::min(key, keys.end - 1)),
+              count, plan_.padded_head_size, plain + column * row_size_bytes);
+    }
+    products.PackKeyPanel(panel, plain, packed);
+    packed += columns * row_size_bytes;
+  }
+}
+
+kernels::ValueKinds Operands::PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
+                                         Scratch& scratch) const {
+  const kernels::TileProducts& products = ProductsFor(keys);
+  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+  kernels::ValueKinds kinds;
+  for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(plan_.padded_value_head_size); ++panel) {
+    const std::int64_t columns = kernels::TileProducts::PanelColumns(plan_.padded_value_head_size, panel);
+    const std::int64_t first = panel * kernels::kPanelColumns;
+    const std::int64_t count = std::min(columns, problem_.value_head_size - first);
+    const std::int64_t row_size_bytes = columns * operand_size_bytes_;
+    std::byte* plain = products.packs_values() ? static_cast<std::byte*>(scratch.panel()) : packed;
+    for (std::int64_t row = 0; row < padded_keys; ++row) {
+      const std::int64_t key = std::min(keys.begin + row, keys.end - 1);
+      const std::byte* from = Row(tensors_.value, problem_.value_strides, group / problem_.key_value_heads,
+                                  group % problem_.key_value_heads, sequence.first_key + key);
+      LoadRow(from + first * element_size_bytes_, row < keys.size() ? count : 0, columns, plain + row * row_size_bytes);
+    }
+    const auto panel_kinds = kernels::ReplaceNonFinite(plan_.operand_type, plain, padded_keys * columns);
+    kinds.non_finite |= panel_kinds.non_finite;
+    kinds.large |= panel_kinds.large;
+    if (products.packs_values()) products.PackValuePanel(panel, plain, packed);
+    packed += padded_keys * row_size_bytes;
+  }
+  return kinds;
+}
+
+}  // namespace attnd::core

@@ -1,0 +1,68 @@
+// The softmax of every row of a problem: all that is needed to compute any of its weights again from a score.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+
+#include "core/aligned_buffer.h"
+#include "core/problem.h"
+
+namespace attnd::core {
+
+// In powers of two, as kernels/softmax.h has it: weight = 2^(x − maximum) / sum. A sink is in both.
+struct RowState {
+  float maximum = 0;
+  float sum = kSawNoKey;
+
+  // The sum of a row that saw no key, whose weights EmptyRow says.
+  static constexpr float kSawNoKey = -1;
+  bool saw_key() const { return sum != kSawNoKey; }
+};
+
+// Different rows may be written by different threads; what is written, any thread may read afterwards. Rows that are
+// padding are nobody's to read.
+class RowStates {
+ public:
+  // What it takes; INT64_MAX where that is more than 63 bits hold.
+  static std::int64_t SizeBytes(const Problem& problem) {
+    const std::int64_t heads = problem.query_heads;
+    std::int64_t size_bytes = problem.is_ragged() ? problem.query_offsets.back() : problem.query_rows;
+    for (const std::int64_t factor :
+         {problem.is_ragged() ? 1 : problem.batch, heads, static_cast<std::int64_t>(sizeof(RowState))}) {
+      if (__builtin_mul_overflow(size_bytes, factor, &size_bytes)) return INT64_MAX;
+    }
+    return size_bytes;
+  }
+
+  // Null where the memory cannot be had.
+  static std::unique_ptr<RowStates> Make(const Problem& problem) {
+    AlignedBuffer buffer = AllocateAligned(static_cast<std::size_t>(SizeBytes(problem)));
+    if (buffer == nullptr) return nullptr;
+    return std::unique_ptr<RowStates>(new RowStates(problem.row_strides, std::move(buffer)));
+  }
+
+  // The row counts from the sequence's first.
+  RowState& At(std::int64_t batch_entry, const Sequence& sequence, std::int64_t query_head, std::int64_t row) {
+    return Data()[Index(batch_entry, sequence, query_head, row)];
+  }
+  const RowState& At(std::int64_t batch_entry, const Sequence& sequence, std::int64_t query_head,
+                     std::int64_t row) const {
+    return Data()[Index(batch_entry, sequence, query_head, row)];
+  }
+
+ private:
+  RowStates(const Strides& strides, AlignedBuffer buffer) : strides_(strides), buffer_(std::move(buffer)) {}
+
+  RowState* Data() const { return reinterpret_cast<RowState*>(buffer_.get()); }
+  std::int64_t Index(std::int64_t batch_entry, const Sequence& sequence, std::int64_t query_head,
+                     std::int64_t row) const {
+    return batch_entry * strides_.batch + query_head * strides_.head + (sequence.first_row + row) * strides_.row;
+  }
+
+  const Strides strides_;
+  const AlignedBuffer buffer_;
+};
+
+}  // namespace attnd::core
