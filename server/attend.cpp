@@ -1,25 +1,49 @@
 #include "server/attend.h"
 
-#include <absl/time/clock.h>
-
-#include <cstdint>
-#include <initializer_list>
+#include <numeric>
 #include <utility>
 
 namespace attnd::server {
 namespace {
 
-double SecondsBetween(std::chrono::steady_clock::time_point begin, std::chrono::steady_clock::time_point end) {
-  return std::chrono::duration<double>(end - begin).count();
+using core::Input;
+using core::Output;
+
+// Where the core finds the tensors; null where there is none.
+core::Tensors Lend(const core::PerInput<TensorMemory>& inputs, const core::PerOutput<TensorMemory>& outputs) {
+  const auto in = [&](Input input) { return inputs[input].data(); };
+  const auto out = [&](Output output) { return outputs[output].data(); };
+  const auto out_floats = [&](Output output) { return reinterpret_cast<float*>(outputs[output].data()); };
+  return {.query = in(Input::kQuery),
+          .key = in(Input::kKey),
+          .value = in(Input::kValue),
+          .mask = reinterpret_cast<const std::uint8_t*>(in(Input::kMask)),
+          .bias = in(Input::kBias),
+          .query_segment_ids = reinterpret_cast<const std::int32_t*>(in(Input::kQuerySegmentIds)),
+          .key_segment_ids = reinterpret_cast<const std::int32_t*>(in(Input::kKeySegmentIds)),
+          .block_mask = reinterpret_cast<const std::uint8_t*>(in(Input::kBlockMask)),
+          .output = out(Output::kOutput),
+          .weights = out_floats(Output::kWeights),
+          .log_sum_exp = out_floats(Output::kLogSumExp),
+          .matrix = out(Output::kMatrix),
+          .top_keys = reinterpret_cast<std::int32_t*>(out(Output::kTopKeys)),
+          .top_weights = out_floats(Output::kTopWeights),
+          .entropy = out_floats(Output::kEntropy),
+          .largest_weight = out_floats(Output::kLargestWeight),
+          .first_keys_weight = out_floats(Output::kFirstKeysWeight),
+          .mean_distance = out_floats(Output::kMeanDistance),
+          .received_sum = out_floats(Output::kReceivedSum),
+          .received_maximum = out_floats(Output::kReceivedMaximum),
+          .pooled_map = out_floats(Output::kPooledMap)};
 }
 
-// As far as 63 bits go: a description may claim any number of bytes.
-std::int64_t Sum(std::initializer_list<std::int64_t> sizes_bytes) {
-  std::int64_t sum = 0;
-  for (const std::int64_t size_bytes : sizes_bytes) {
-    if (__builtin_add_overflow(sum, size_bytes, &sum)) return INT64_MAX;
-  }
-  return sum;
+std::int64_t SizeBytes(const core::PerInput<std::int64_t>& inputs) {
+  return std::accumulate(inputs.begin(), inputs.end(), std::int64_t{0}, AddSizes);
+}
+
+std::int64_t SizeBytes(const core::PerOutput<core::AnswerTensor>& answer) {
+  return std::accumulate(answer.begin(), answer.end(), std::int64_t{0},
+                         [](std::int64_t sum, const core::AnswerTensor& t) { return AddSizes(sum, t.size_bytes); });
 }
 
 absl::Status AllocateInto(TensorMemory& buffer, std::int64_t size_bytes) {
@@ -31,29 +55,9 @@ absl::Status AllocateInto(TensorMemory& buffer, std::int64_t size_bytes) {
 
 }  // namespace
 
-AttendCall::AttendCall(const AttendContext& context, absl::Time deadline) : context_(context), deadline_(deadline) {}
-
-AttendCall::~AttendCall() {
-  if (received_) context_.metrics->AddRequestsInFlight(-1);
-}
-
-absl::Status AttendCall::Receive(std::int64_t message_size_bytes) {
-  received_ = true;
-  received_at_ = Clock::now();
-  context_.metrics->AddRequestsInFlight(1);
-  context_.metrics->AddReceivedBytes(message_size_bytes);
-  absl::StatusOr<Reservation> message = context_.admission->Reserve(message_size_bytes);
-  if (!message.ok()) return message.status();
-  message_ = *std::move(message);
-  return absl::OkStatus();
-}
-
-absl::Status AttendCall::ReserveForParsing(std::int64_t size_bytes) { return message_.Extend(size_bytes); }
-
 absl::StatusOr<InputMemory> AttendCall::Open(const core::ProblemDescription& description,
                                              std::int64_t max_answer_bytes) {
-  if (absl::Now() >= deadline_) return absl::DeadlineExceededError("deadline: passed before the request was decoded");
-  if (cancellation_->cancelled()) return Explain(absl::CancelledError("cancelled by the caller"));
+  if (absl::Status status = CheckIsWanted("request was decoded"); !status.ok()) return status;
   absl::StatusOr<core::Problem> problem = core::CheckProblem(description, {.max_answer_bytes = max_answer_bytes});
   if (!problem.ok()) return problem.status();
   inputs_.emplace();
@@ -61,27 +65,18 @@ absl::StatusOr<InputMemory> AttendCall::Open(const core::ProblemDescription& des
   answer_->problem = *std::move(problem);
   if (absl::Status status = Reserve(description); !status.ok()) return status;
   if (absl::Status status = Allocate(description); !status.ok()) return status;
-  return InputMemory{.query = inputs_->query.data(),
-                     .key = inputs_->key.data(),
-                     .value = inputs_->value.data(),
-                     .mask = inputs_->mask.data()};
+  InputMemory memory;
+  for (const Input input : core::kInputs) memory[input] = inputs_->tensors[input].data();
+  return memory;
 }
 
 void AttendCall::Compute(std::int64_t parsed_size_bytes, Done done) {
-  context_.metrics->AddCopiedBytes(parsed_size_bytes + inputs_->query.size_bytes() + inputs_->key.size_bytes() +
-                                   inputs_->value.size_bytes() + inputs_->mask.size_bytes());
-  answer_->decode_seconds = SecondsBetween(received_at_, Clock::now());
-  context_.metrics->ObservePhase(Phase::kDecode, answer_->decode_seconds);
-
-  const core::Tensors tensors{.query = inputs_->query.data(),
-                              .key = inputs_->key.data(),
-                              .value = inputs_->value.data(),
-                              .mask = reinterpret_cast<const std::uint8_t*>(inputs_->mask.data()),
-                              .output = answer_->output.data(),
-                              .weights = reinterpret_cast<float*>(answer_->weights.data()),
-                              .log_sum_exp = reinterpret_cast<float*>(answer_->log_sum_exp.data())};
-  context_.engine->Start(
-      answer_->problem, tensors, {.deadline = deadline_, .cancellation = cancellation_},
+  std::int64_t copied_bytes = parsed_size_bytes;
+  for (const TensorMemory& tensor : inputs_->tensors) copied_bytes += tensor.size_bytes();
+  answer_->decode_seconds = EndDecode(copied_bytes);
+  context().engine->Start(
+      answer_->problem, Lend(inputs_->tensors, answer_->tensors),
+      {.deadline = deadline(), .cancellation = cancellation()},
       [this, done = std::move(done)](absl::StatusOr<core::Report> report) { OnComputed(std::move(report), done); });
 }
 
@@ -89,22 +84,18 @@ void AttendCall::Compute(std::int64_t parsed_size_bytes, Done done) {
 // done and the answer when it has been sent. Packing is asked for only where the tensors fit, which keeps it from
 // overflowing: it makes keys and values larger by a bounded factor.
 absl::Status AttendCall::Reserve(const core::ProblemDescription& description) {
-  const core::Problem& problem = answer_->problem;
-  const std::int64_t tensors_size_bytes = Sum({description.query_size_bytes, description.key_size_bytes,
-                                               description.value_size_bytes, description.mask_size_bytes.value_or(0)});
-  const std::int64_t answer_size_bytes =
-      Sum({problem.output_size_bytes, problem.weights_size_bytes, problem.log_sum_exp_size_bytes});
-  const std::int64_t unpacked_size_bytes = Sum({message_.bytes(), tensors_size_bytes, answer_size_bytes});
-  if (absl::Status status = context_.admission->CheckFits(unpacked_size_bytes); !status.ok()) return status;
-  const std::int64_t packed_size_bytes = context_.engine->PackedSizeBytes(problem);
-  if (absl::Status status = context_.admission->CheckFits(unpacked_size_bytes + packed_size_bytes); !status.ok()) {
-    return status;
-  }
+  Admission& admission = *context().admission;
+  const std::int64_t tensors_size_bytes = SizeBytes(description.size_bytes);
+  const std::int64_t answer_size_bytes = SizeBytes(answer_->problem.answer);
+  const std::int64_t unpacked_size_bytes = AddSizes(AddSizes(message_bytes(), tensors_size_bytes), answer_size_bytes);
+  if (absl::Status status = admission.CheckFits(unpacked_size_bytes); !status.ok()) return status;
+  const std::int64_t packed_size_bytes = context().engine->PackedSizeBytes(answer_->problem);
+  if (absl::Status status = admission.CheckFits(unpacked_size_bytes + packed_size_bytes); !status.ok()) return status;
   const std::int64_t inputs_size_bytes = tensors_size_bytes + packed_size_bytes;
-  absl::StatusOr<Reservation> inputs = context_.admission->Reserve(inputs_size_bytes);
+  absl::StatusOr<Reservation> inputs = admission.Reserve(inputs_size_bytes);
   if (!inputs.ok()) return inputs.status();
   inputs_->reservation = *std::move(inputs);
-  absl::StatusOr<Reservation> answer = context_.admission->Reserve(answer_size_bytes);
+  absl::StatusOr<Reservation> answer = admission.Reserve(answer_size_bytes);
   if (!answer.ok()) return answer.status();
   answer_->reservation = *std::move(answer);
   held_bytes_ = inputs_size_bytes + answer_size_bytes;
@@ -112,42 +103,28 @@ absl::Status AttendCall::Reserve(const core::ProblemDescription& description) {
 }
 
 absl::Status AttendCall::Allocate(const core::ProblemDescription& description) {
-  const core::Problem& problem = answer_->problem;
-  const std::pair<TensorMemory*, std::int64_t> buffers[] = {
-      {&inputs_->query, description.query_size_bytes},        {&inputs_->key, description.key_size_bytes},
-      {&inputs_->value, description.value_size_bytes},        {&inputs_->mask, description.mask_size_bytes.value_or(0)},
-      {&answer_->output, problem.output_size_bytes},          {&answer_->weights, problem.weights_size_bytes},
-      {&answer_->log_sum_exp, problem.log_sum_exp_size_bytes}};
-  for (const auto& [buffer, size_bytes] : buffers) {
-    if (absl::Status status = AllocateInto(*buffer, size_bytes); !status.ok()) return status;
+  absl::Status status;
+  for (const Input input : core::kInputs) {
+    if (status.ok()) status = AllocateInto(inputs_->tensors[input], description.size_bytes[input]);
   }
-  return absl::OkStatus();
+  for (const Output output : core::kOutputs) {
+    if (status.ok()) status = AllocateInto(answer_->tensors[output], answer_->problem.answer[output].size_bytes);
+  }
+  return status;
 }
 
 void AttendCall::OnComputed(absl::StatusOr<core::Report> report, const Done& done) {
-  computed_at_ = Clock::now();
+  EndCompute();
   inputs_.reset();
   const std::shared_ptr<Answer> answer = std::move(answer_);
   if (!report.ok()) {
-    done(Explain(report.status()));
+    done(Explain(report.status(), "answer was computed"));
     return;
   }
-  context_.metrics->ObservePhase(Phase::kQueue, report->queue_seconds);
-  context_.metrics->ObservePhase(Phase::kCompute, report->compute_seconds);
+  context().metrics->ObservePhase(Phase::kQueue, report->queue_seconds);
+  context().metrics->ObservePhase(Phase::kCompute, report->compute_seconds);
   answer->report = *std::move(report);
   done(answer);
-}
-
-absl::Status AttendCall::Explain(absl::Status status) const {
-  if (!absl::IsCancelled(status) || absl::Now() < deadline_) return status;
-  return absl::DeadlineExceededError("deadline: passed before the answer was computed");
-}
-
-double AttendCall::EncodeSeconds() const { return SecondsBetween(computed_at_, Clock::now()); }
-
-void AttendCall::EndEncode(std::int64_t sent_bytes) {
-  context_.metrics->ObservePhase(Phase::kEncode, EncodeSeconds());
-  context_.metrics->AddSentBytes(sent_bytes);
 }
 
 }  // namespace attnd::server

@@ -5,30 +5,33 @@
 #include <absl/strings/string_view.h>
 
 #include <algorithm>
+#include <optional>
+
+#include "server/attnd_v1/tensor_names.h"
 
 namespace attnd::server::attnd_v1 {
 namespace {
 
-constexpr std::array<absl::string_view, 4> kNames = {"query", "key", "value", "mask"};
-
-std::size_t IndexOf(v1::TensorName tensor) { return static_cast<std::size_t>(tensor - v1::TENSOR_NAME_QUERY); }
+constexpr core::PerInput<absl::string_view> kNames = {
+    {"query", "key", "value", "mask", "bias", "query_segment_ids", "key_segment_ids", "block_mask"}};
 
 }  // namespace
 
-ArrivingTensors::ArrivingTensors(const core::ProblemDescription& description, const InputMemory& memory)
-    : tensors_{{{.data = memory.query, .size_bytes = description.query_size_bytes},
-                {.data = memory.key, .size_bytes = description.key_size_bytes},
-                {.data = memory.value, .size_bytes = description.value_size_bytes},
-                {.data = memory.mask, .size_bytes = description.mask_size_bytes.value_or(0)}}} {}
+ArrivingTensors::ArrivingTensors(const core::ProblemDescription& description, const InputMemory& memory) {
+  for (const core::Input input : core::kInputs) {
+    tensors_[input] = {.data = memory[input], .size_bytes = description.size_bytes[input]};
+  }
+}
 
 absl::StatusOr<std::byte*> ArrivingTensors::Place(v1::TensorName tensor, std::int64_t offset_bytes,
                                                   std::int64_t size_bytes) const {
-  if (tensor < v1::TENSOR_NAME_QUERY || tensor > v1::TENSOR_NAME_MASK) {
+  const std::optional<core::Input> input = FromProto(tensor);
+  if (!input.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("part.tensor: ", v1::TensorName_Name(tensor), " found, a tensor of the request expected"));
   }
-  const absl::string_view name = kNames[IndexOf(tensor)];
-  const Tensor& into = tensors_[IndexOf(tensor)];
+  const absl::string_view name = kNames[*input];
+  const Tensor& into = tensors_[*input];
   if (size_bytes == 0) return absl::InvalidArgumentError("part.data: 0 bytes found, at least 1 expected");
   if (offset_bytes != into.arrived_bytes) {
     return absl::InvalidArgumentError(absl::StrCat("part.offset_bytes: ", offset_bytes, " found, ", into.arrived_bytes,
@@ -43,17 +46,20 @@ absl::StatusOr<std::byte*> ArrivingTensors::Place(v1::TensorName tensor, std::in
 }
 
 void ArrivingTensors::Add(v1::TensorName tensor, std::int64_t size_bytes) {
-  tensors_[IndexOf(tensor)].arrived_bytes += size_bytes;
+  const std::optional<core::Input> input = FromProto(tensor);
+  DCHECK(input.has_value());
+  tensors_[*input].arrived_bytes += size_bytes;
 }
 
-bool ArrivingTensors::is_complete() const { return std::all_of(tensors_.begin(), tensors_.end(), IsWhole); }
+bool ArrivingTensors::is_complete() const { return std::ranges::all_of(tensors_, IsWhole); }
 
 absl::Status ArrivingTensors::Incomplete() const {
-  const auto found = std::find_if_not(tensors_.begin(), tensors_.end(), IsWhole);
-  DCHECK(found != tensors_.end());
-  return absl::InvalidArgumentError(absl::StrCat("part: ", found->arrived_bytes, " bytes of ",
-                                                 kNames[static_cast<std::size_t>(found - tensors_.begin())], " found, ",
-                                                 found->size_bytes, " expected before the stream is half-closed"));
+  const auto found = std::ranges::find_if_not(core::kInputs, [this](auto input) { return IsWhole(tensors_[input]); });
+  DCHECK(found != core::kInputs.end());
+  const Tensor& tensor = tensors_[*found];
+  return absl::InvalidArgumentError(absl::StrCat("part: ", tensor.arrived_bytes, " bytes of ", kNames[*found],
+                                                 " found, ", tensor.size_bytes,
+                                                 " expected before the stream is half-closed"));
 }
 
 }  // namespace attnd::server::attnd_v1

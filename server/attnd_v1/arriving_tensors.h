@@ -5,11 +5,11 @@
 #include <absl/status/statusor.h>
 #include <attnd/v1/attention.pb.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "core/problem.h"
+#include "core/tensors.h"
 #include "server/attend.h"
 
 namespace attnd::server::attnd_v1 {
@@ -38,8 +38,7 @@ class ArrivingTensors {
 
   static bool IsWhole(const Tensor& tensor) { return tensor.arrived_bytes == tensor.size_bytes; }
 
-  // By number of TensorName, from TENSOR_NAME_QUERY to TENSOR_NAME_MASK.
-  std::array<Tensor, 4> tensors_;
+  core::PerInput<Tensor> tensors_;
 };
 
 }  // namespace attnd::server::attnd_v1

@@ -7,12 +7,12 @@
 #include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
-#include <utility>
+#include <optional>
 
 #include "server/attnd_v1/byte_reader.h"
 #include "server/attnd_v1/known_fields.h"
+#include "server/attnd_v1/tensor_names.h"
 #include "server/attnd_v1/to_description.h"
 
 namespace attnd::server::attnd_v1 {
@@ -49,18 +49,9 @@ WireFormatLite::WireType WireTypeOf(const FieldDescriptor& field) {
 Payload* PayloadOf(const FieldDescriptor& field, ScannedMessage& scanned) {
   if (field.type() != FieldDescriptor::TYPE_BYTES) return nullptr;
   if (field.containing_type() == v1::TensorPart::descriptor()) return &scanned.part;
-  switch (field.number()) {
-    case v1::AttendRequest::kQueryDataFieldNumber:
-      return &scanned.query;
-    case v1::AttendRequest::kKeyDataFieldNumber:
-      return &scanned.key;
-    case v1::AttendRequest::kValueDataFieldNumber:
-      return &scanned.value;
-    case v1::AttendRequest::kMaskDataFieldNumber:
-      return &scanned.mask;
-    default:
-      return nullptr;
-  }
+  if (field.containing_type() != v1::AttendRequest::descriptor()) return nullptr;
+  const std::optional<core::Input> input = InputOfField(field.number());
+  return input.has_value() ? &scanned.inputs[*input] : nullptr;
 }
 
 // Whether a field is a message that holds elements.
@@ -115,7 +106,8 @@ class Scanner {
 
   // The last member of a oneof counts, with nothing of an earlier one.
   void SwitchContent(int number) {
-    scanned_.query = scanned_.key = scanned_.value = scanned_.mask = scanned_.part = Payload();
+    scanned_.inputs = {};
+    scanned_.part = {};
     scanned_.content = number;
   }
 
@@ -226,25 +218,21 @@ absl::StatusOr<v1::StreamAttendRequest> ParseStreamRequest(const ScannedMessage&
 
 absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& request,
                                                        const ScannedMessage& scanned) {
-  return ToDescription(request.has_problem() ? &request.problem() : nullptr,
-                       {.query_size_bytes = scanned.query.size_bytes,
-                        .key_size_bytes = scanned.key.size_bytes,
-                        .value_size_bytes = scanned.value.size_bytes,
-                        .mask_size_bytes = scanned.mask.size_bytes});
+  core::PerInput<std::int64_t> size_bytes;
+  std::ranges::transform(scanned.inputs, size_bytes.begin(), &Payload::size_bytes);
+  return ToDescription(request.has_problem() ? &request.problem() : nullptr, size_bytes);
 }
 
 void CopyPayloads(ZeroCopyInputStream& message, const ScannedMessage& scanned, const InputMemory& memory) {
-  std::array<std::pair<Payload, std::byte*>, 4> payloads = {{{scanned.query, memory.query},
-                                                             {scanned.key, memory.key},
-                                                             {scanned.value, memory.value},
-                                                             {scanned.mask, memory.mask}}};
-  std::sort(payloads.begin(), payloads.end(),
-            [](const auto& a, const auto& b) { return a.first.begin_bytes < b.first.begin_bytes; });
+  // In the order in which they came.
+  auto inputs = core::kInputs;
+  std::ranges::sort(inputs, {}, [&](core::Input input) { return scanned.inputs[input].begin_bytes; });
   ByteReader reader(message);
-  for (const auto& [payload, destination] : payloads) {
+  for (const core::Input input : inputs) {
+    const Payload& payload = scanned.inputs[input];
     if (payload.size_bytes == 0) continue;
     [[maybe_unused]] const bool found =
-        reader.Skip(payload.begin_bytes - reader.position_bytes()) && reader.Read(destination, payload.size_bytes);
+        reader.Skip(payload.begin_bytes - reader.position_bytes()) && reader.Read(memory[input], payload.size_bytes);
     assert(found);
   }
 }

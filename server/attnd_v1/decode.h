@@ -15,12 +15,15 @@
 #include <string>
 
 #include "core/problem.h"
+#include "core/tensors.h"
 #include "server/attend.h"
 
 namespace attnd::server::attnd_v1 {
 
-// The most bytes that everything but the elements may take. Only key_lengths grows with a problem: this is
-// enough for the lengths of 349,000 batch entries of up to 2 million keys.
+// The most bytes that everything but the elements may take. What grows with a problem are one number a batch entry in
+// each of key_lengths, query_lengths, prefix_lengths and offsets, two in a ragged batch; one a query head in sinks, the
+// slopes of ALiBi and the heads of summaries; and the rows that summaries are chosen of. A number takes 3 bytes up to 2
+// million, and a sink or slope 4: this is enough for the lengths of 349,000 batch entries or as many chosen rows.
 inline constexpr std::int64_t kMaxHeaderBytes = 1 << 20;
 
 // The most memory that understanding a header takes, for each of its bytes. The worst that a caller can send are empty
@@ -36,10 +39,7 @@ struct Payload {
 // A message of which nothing is understood yet but where its fields are.
 struct ScannedMessage {
   // Of an AttendRequest, which may lie in a StreamAttendRequest.
-  Payload query;
-  Payload key;
-  Payload value;
-  Payload mask;
+  core::PerInput<Payload> inputs;
   // Of a TensorPart.
   Payload part;
   // The number of the member of a StreamAttendRequest's oneof that came last; 0 where none came.

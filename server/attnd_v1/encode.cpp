@@ -1,5 +1,8 @@
 #include "server/attnd_v1/encode.h"
 
+#include <absl/strings/str_cat.h>
+#include <absl/strings/string_view.h>
+#include <attnd/v1/attention.pb.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <grpcpp/support/slice.h>
@@ -8,15 +11,35 @@
 #include <utility>
 #include <vector>
 
-#include "server/attnd_v1/element_type.h"
 #include "server/attnd_v1/status_mapping.h"
+#include "server/attnd_v1/tensor_description.h"
+#include "server/attnd_v1/tensor_names.h"
+#include "server/version.h"
 
 namespace attnd::server::attnd_v1 {
 namespace {
 
-void Describe(const core::TensorDescription& tensor, v1::TensorDescription& result) {
-  result.set_element_type(ToProto(tensor.element_type));
-  result.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
+// The field of a result that describes a tensor.
+using DescriptionField = v1::TensorDescription* (v1::AttentionResult::*)();
+constexpr core::PerOutput<DescriptionField> kDescriptionFields = {{
+    &v1::AttentionResult::mutable_output,
+    &v1::AttentionResult::mutable_weights,
+    &v1::AttentionResult::mutable_log_sum_exp,
+    &v1::AttentionResult::mutable_matrix,
+    &v1::AttentionResult::mutable_top_keys,
+    &v1::AttentionResult::mutable_top_weights,
+    &v1::AttentionResult::mutable_entropy,
+    &v1::AttentionResult::mutable_largest_weight,
+    &v1::AttentionResult::mutable_first_keys_weight,
+    &v1::AttentionResult::mutable_mean_distance,
+    &v1::AttentionResult::mutable_received_sum,
+    &v1::AttentionResult::mutable_received_maximum,
+    &v1::AttentionResult::mutable_pooled_map,
+}};
+
+// The core does not know which release it is part of.
+std::string Fingerprint(const core::Report& report) {
+  return absl::StrCat("attnd ", absl::string_view(Version()), ", ", report.fingerprint);
 }
 
 void FillReport(const Answer& answer, double encode_seconds, v1::Report& result) {
@@ -32,12 +55,15 @@ void FillReport(const Answer& answer, double encode_seconds, v1::Report& result)
   result.set_queue_seconds(report.queue_seconds);
   result.set_compute_seconds(report.compute_seconds);
   result.set_encode_seconds(encode_seconds);
+  result.set_fingerprint(Fingerprint(report));
+  result.set_summary_tiles(report.summary_tiles);
 }
 
 void FillResult(const Answer& answer, double encode_seconds, v1::AttentionResult& result) {
-  Describe(answer.problem.output, *result.mutable_output());
-  if (answer.problem.weights.has_value()) Describe(*answer.problem.weights, *result.mutable_weights());
-  if (answer.problem.log_sum_exp.has_value()) Describe(*answer.problem.log_sum_exp, *result.mutable_log_sum_exp());
+  for (const core::Output output : core::kOutputs) {
+    const core::AnswerTensor& tensor = answer.problem.answer[output];
+    if (tensor.size_bytes > 0) *(result.*kDescriptionFields[output])() = ToProto(tensor.description);
+  }
   FillReport(answer, encode_seconds, *result.mutable_report());
 }
 
@@ -110,12 +136,12 @@ MessageWriter WriteResponse(const std::shared_ptr<const Answer>& answer, double 
   FillResult(*answer, encode_seconds, *small_fields.mutable_result());
   MessageWriter writer;
   writer.Append(small_fields.SerializeAsString());
-  const auto add_tensor = [&](int field_number, const TensorMemory& buffer) {
-    if (buffer.size_bytes() > 0) writer.AppendElements(field_number, buffer, 0, buffer.size_bytes(), answer);
-  };
-  add_tensor(v1::AttendResponse::kOutputDataFieldNumber, answer->output);
-  add_tensor(v1::AttendResponse::kWeightsDataFieldNumber, answer->weights);
-  add_tensor(v1::AttendResponse::kLogSumExpDataFieldNumber, answer->log_sum_exp);
+  for (const core::Output output : core::kOutputs) {
+    const TensorMemory& buffer = answer->tensors[output];
+    if (buffer.size_bytes() > 0) {
+      writer.AppendElements(DataFieldNumber(output), buffer, 0, buffer.size_bytes(), answer);
+    }
+  }
   return writer;
 }
 
@@ -156,14 +182,14 @@ grpc::ByteBuffer EncodeResult(std::uint64_t id, const Answer& answer, double enc
   return writer.Take();
 }
 
-grpc::ByteBuffer EncodePart(std::uint64_t id, const std::shared_ptr<const Answer>& answer, v1::TensorName tensor,
+grpc::ByteBuffer EncodePart(std::uint64_t id, const std::shared_ptr<const Answer>& answer, core::Output tensor,
                             std::int64_t offset_bytes, std::int64_t size_bytes, bool is_last) {
   v1::TensorPart small_fields;
-  small_fields.set_tensor(tensor);
+  small_fields.set_tensor(ToProto(tensor));
   small_fields.set_offset_bytes(offset_bytes);
   MessageWriter part;
   part.Append(small_fields.SerializeAsString());
-  part.AppendElements(v1::TensorPart::kDataFieldNumber, BufferOf(*answer, tensor), offset_bytes, size_bytes, answer);
+  part.AppendElements(v1::TensorPart::kDataFieldNumber, answer->tensors[tensor], offset_bytes, size_bytes, answer);
   MessageWriter writer;
   writer.Append(WithId(id));
   writer.AppendMessage(v1::StreamAttendResponse::kPartFieldNumber, std::move(part));
@@ -176,12 +202,6 @@ grpc::ByteBuffer EncodeStatus(std::uint64_t id, const absl::Status& status) {
   writer.Append(WithId(id));
   writer.Append(WithStatus(status));
   return writer.Take();
-}
-
-const TensorMemory& BufferOf(const Answer& answer, v1::TensorName tensor) {
-  if (tensor == v1::TENSOR_NAME_WEIGHTS) return answer.weights;
-  if (tensor == v1::TENSOR_NAME_LOG_SUM_EXP) return answer.log_sum_exp;
-  return answer.output;
 }
 
 }  // namespace attnd::server::attnd_v1

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <absl/status/status.h>
-#include <attnd/v1/attention.pb.h>
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
 #include <memory>
 
+#include "core/tensors.h"
 #include "server/attend.h"
 
 namespace attnd::server::attnd_v1 {
@@ -21,12 +21,9 @@ grpc::ByteBuffer EncodeResponse(std::uint64_t id, const std::shared_ptr<const An
 // One with all of an answer but its elements.
 grpc::ByteBuffer EncodeResult(std::uint64_t id, const Answer& answer, double encode_seconds);
 // One with some of a tensor's elements; the last one of an answer also has the status OK.
-grpc::ByteBuffer EncodePart(std::uint64_t id, const std::shared_ptr<const Answer>& answer, v1::TensorName tensor,
+grpc::ByteBuffer EncodePart(std::uint64_t id, const std::shared_ptr<const Answer>& answer, core::Output tensor,
                             std::int64_t offset_bytes, std::int64_t size_bytes, bool is_last);
 // One with nothing but a status.
 grpc::ByteBuffer EncodeStatus(std::uint64_t id, const absl::Status& status);
-
-// The buffer of a tensor of an answer.
-const TensorMemory& BufferOf(const Answer& answer, v1::TensorName tensor);
 
 }  // namespace attnd::server::attnd_v1

@@ -17,18 +17,26 @@ namespace {
 
 using google::protobuf::FieldDescriptor;
 
-// An option is what is neither a tensor nor where key and value come from; a mask holds several. Read from the
-// interface's own description, so that the list is as new as the interface.
-void AddOptions(const google::protobuf::Descriptor& type, const std::string& prefix, v1::GetServerInfoResponse& info) {
+// An option is what is neither a tensor nor where key and value come from.
+std::vector<const FieldDescriptor*> OptionsOf(const google::protobuf::Descriptor& type) {
+  std::vector<const FieldDescriptor*> options;
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
-    if (field.real_containing_oneof() != nullptr || field.message_type() == v1::TensorDescription::descriptor())
-      continue;
-    if (field.message_type() == v1::Mask::descriptor()) {
-      AddOptions(*field.message_type(), absl::StrCat(prefix, field.name(), "."), info);
-    } else {
-      info.add_options(absl::StrCat(prefix, field.name()));
-    }
+    const bool is_tensor = field.message_type() == v1::TensorDescription::descriptor();
+    if (!is_tensor && field.real_containing_oneof() == nullptr) options.push_back(&field);
+  }
+  return options;
+}
+
+// Read from the interface's own description, so that the list is as new as the interface. Masks and summaries are no
+// options but hold them; an option that holds several is followed by these.
+void AddOptions(const google::protobuf::Descriptor& type, const std::string& prefix, v1::GetServerInfoResponse& info) {
+  for (const FieldDescriptor* field : OptionsOf(type)) {
+    const std::string name = absl::StrCat(prefix, field->name());
+    const google::protobuf::Descriptor* const message = field->message_type();
+    const bool is_group = message == v1::Mask::descriptor() || message == v1::Summaries::descriptor();
+    if (!is_group) info.add_options(name);
+    if (message != nullptr && OptionsOf(*message).size() > 1) AddOptions(*message, name + ".", info);
   }
 }
 

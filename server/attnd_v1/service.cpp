@@ -28,8 +28,9 @@ class UnknownMethodReactor final : public grpc::ServerGenericBidiReactor {
 
 // The service as reflection and gRPC's method table see it: what carries tensors is left to the generic service.
 class Service::Typed final
-    : public v1::AttentionService::WithGenericMethod_Attend<v1::AttentionService::WithGenericMethod_StreamAttend<
-          v1::AttentionService::WithCallbackMethod_GetServerInfo<v1::AttentionService::Service>>> {
+    : public v1::AttentionService::WithGenericMethod_Attend<
+          v1::AttentionService::WithGenericMethod_StreamAttend<v1::AttentionService::WithGenericMethod_MergePartials<
+              v1::AttentionService::WithCallbackMethod_GetServerInfo<v1::AttentionService::Service>>>> {
  public:
   explicit Typed(v1::GetServerInfoResponse info) : info_(std::move(info)) {}
 

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "core/tensors.h"
 #include "server/attend.h"
 
 namespace attnd::server::attnd_v1 {
@@ -37,6 +39,8 @@ class StreamAnswer {
 
  private:
   bool has_parts_after_next() const;
+  // The next tensor after the current one that the answer holds; without a value where there is none.
+  std::optional<core::Output> NextTensor() const;
 
   const std::uint64_t id_;
   absl::Status status_;
@@ -44,7 +48,7 @@ class StreamAnswer {
   bool in_parts_ = false;
   bool result_is_sent_ = false;
   // Of the parts: which of the answer's tensors the next one belongs to, and where it begins.
-  int tensor_ = 0;
+  core::Output tensor_ = core::Output::kOutput;
   std::int64_t offset_bytes_ = 0;
 };
 

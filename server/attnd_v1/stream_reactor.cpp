@@ -49,10 +49,10 @@ absl::StatusOr<core::ProblemDescription> Describe(const v1::StreamAttendRequest&
                                                   const ScannedMessage& scanned) {
   if (!parsed.has_start()) return ToDescription(parsed.request(), scanned);
   const v1::StreamStart& start = parsed.start();
-  return ToDescription(start.has_problem() ? &start.problem() : nullptr, {.query_size_bytes = start.query_size_bytes(),
-                                                                          .key_size_bytes = start.key_size_bytes(),
-                                                                          .value_size_bytes = start.value_size_bytes(),
-                                                                          .mask_size_bytes = start.mask_size_bytes()});
+  return ToDescription(start.has_problem() ? &start.problem() : nullptr,
+                       {{start.query_size_bytes(), start.key_size_bytes(), start.value_size_bytes(),
+                         start.mask_size_bytes(), start.bias_size_bytes(), start.query_segment_ids_size_bytes(),
+                         start.key_segment_ids_size_bytes(), start.block_mask_size_bytes()}});
 }
 
 absl::Status ShuttingDown() { return absl::UnavailableError("the server shuts down"); }

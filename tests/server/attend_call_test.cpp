@@ -45,9 +45,9 @@ class AttendCallTest : public ::testing::Test {
       const std::vector<std::uint8_t> bytes = test::Encode(core::ElementType::kFloat32, numbers);
       std::memcpy(memory_of_tensor, bytes.data(), bytes.size());
     };
-    put(attention.query, memory->query);
-    put(attention.key, memory->key);
-    put(attention.value, memory->value);
+    put(attention.query, (*memory)[core::Input::kQuery]);
+    put(attention.key, (*memory)[core::Input::kKey]);
+    put(attention.value, (*memory)[core::Input::kValue]);
     call.ReleaseMessage();
     return Compute(call);
   }
@@ -88,9 +88,7 @@ TEST_F(AttendCallTest, HoldsTheMessageThenTheAnswerUntilThatIsSent) {
 
   AnswerOrStatus answer = Start(*call, attention);
   ASSERT_TRUE(answer.ok()) << answer.status();
-  const core::Problem& problem = (*answer)->problem;
-  EXPECT_EQ(admission_.in_flight_bytes(),
-            problem.output_size_bytes + problem.weights_size_bytes + problem.log_sum_exp_size_bytes);
+  EXPECT_EQ(admission_.in_flight_bytes(), (10 * 16 + 10 * 20 + 10) * 4);  // output, weights, log-sum-exp
   call->EndEncode(777);
   call.reset();
   EXPECT_EQ(Scrape().at("attnd_requests_in_flight"), 0);
@@ -112,10 +110,10 @@ TEST_F(AttendCallTest, GivesTheCoresBitsInAlignedMemory) {
   const AnswerOrStatus answer = Start(*call, attention);
   ASSERT_TRUE(answer.ok()) << answer.status();
   std::vector<std::uint8_t> bytes;
-  for (const TensorMemory* buffer : {&(*answer)->output, &(*answer)->weights, &(*answer)->log_sum_exp}) {
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer->data()) % 64, 0u);
-    const auto* begin = reinterpret_cast<const std::uint8_t*>(buffer->data());
-    bytes.insert(bytes.end(), begin, begin + buffer->size_bytes());
+  for (const TensorMemory& buffer : (*answer)->tensors) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % 64, 0u);
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(buffer.data());
+    bytes.insert(bytes.end(), begin, begin + buffer.size_bytes());
   }
   EXPECT_EQ(bytes, test::AttendForBytes(test::SharedEngine(), attention));
 }
@@ -147,7 +145,7 @@ TEST_F(AttendCallTest, IsRefusedForGoodWhereItsTensorsAreLargerThanAnyMemory) {
   core::ProblemDescription description = Make().description;
   constexpr std::int64_t kRows = std::int64_t{1} << 56;
   description.key.shape = description.value.shape = {1, 1, kRows, 16};
-  description.key_size_bytes = description.value_size_bytes = kRows * 16 * 4;
+  description.size_bytes[core::Input::kKey] = description.size_bytes[core::Input::kValue] = kRows * 16 * 4;
   description.return_weights = false;
   std::unique_ptr<AttendCall> call = NewCall();
   ASSERT_TRUE(call->Receive(kMessageBytes).ok());
@@ -185,7 +183,7 @@ TEST_F(AttendCallTest, IsNotCopiedWhereItsCallerWentAway) {
 
 TEST_F(AttendCallTest, RefusesWhatTheCoreRefusesWithItsText) {
   test::AttentionCase attention = Make();
-  attention.description.query_size_bytes += 1;
+  attention.description.size_bytes[core::Input::kQuery] += 1;
   std::unique_ptr<AttendCall> call = NewCall();
   ASSERT_TRUE(call->Receive(kMessageBytes).ok());
   const AnswerOrStatus answer = Start(*call, attention);

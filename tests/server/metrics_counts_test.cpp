@@ -26,7 +26,7 @@ AttentionCase Make() {
                                                 .head_size = 40,
                                                 .value_head_size = 24}},
                                      random);
-  attention.description.mask.causal = core::CausalAlignment::kTopLeft;
+  attention.description.mask.causal.emplace().positions.alignment = core::Alignment::kTopLeft;
   return attention;
 }
 

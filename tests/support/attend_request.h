@@ -8,6 +8,7 @@
 
 namespace attnd::test {
 
+v1::AttentionProblem ToProblem(const core::ProblemDescription& description);
 // The case must be a valid one.
 v1::AttendRequest ToRequest(const AttentionCase& attention);
 

@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "server/attnd_v1/element_type.h"
+#include "server/version.h"
 #include "tests/server/running_server.h"
 #include "tests/support/attend_request.h"
 #include "tests/support/engine_call.h"
@@ -28,6 +30,10 @@ constexpr Sizes kGrouped = {.batch = 2,
                             .head_size = 32,
                             .value_head_size = 48};
 
+core::CausalOptions Causal(core::Alignment alignment) {
+  return {.positions = {.alignment = alignment, .offsets = {}}, .prefix_lengths = {}};
+}
+
 core::Shape ShapeOf(const v1::TensorDescription& tensor) { return {tensor.shape().begin(), tensor.shape().end()}; }
 
 std::string Bytes(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
@@ -49,17 +55,16 @@ struct Expected {
 };
 
 void ExpectDescribed(const v1::AttentionResult& result, const core::Problem& problem) {
-  EXPECT_EQ(ShapeOf(result.output()), problem.output.shape);
-  EXPECT_EQ(result.has_weights(), problem.weights.has_value());
-  EXPECT_EQ(result.has_log_sum_exp(), problem.log_sum_exp.has_value());
-  if (problem.weights.has_value()) {
-    EXPECT_EQ(ShapeOf(result.weights()), problem.weights->shape);
-    EXPECT_EQ(result.weights().element_type(), v1::ELEMENT_TYPE_FLOAT32);
-  }
-  if (problem.log_sum_exp.has_value()) {
-    EXPECT_EQ(ShapeOf(result.log_sum_exp()), problem.log_sum_exp->shape);
-    EXPECT_EQ(result.log_sum_exp().element_type(), v1::ELEMENT_TYPE_FLOAT32);
-  }
+  const auto expect = [&](core::Output output, bool is_given, const v1::TensorDescription& found) {
+    const core::AnswerTensor& expected = problem.answer[output];
+    EXPECT_EQ(is_given, expected.size_bytes > 0);
+    if (!is_given) return;
+    EXPECT_EQ(ShapeOf(found), expected.description.shape);
+    EXPECT_EQ(found.element_type(), server::attnd_v1::ToProto(expected.description.element_type));
+  };
+  expect(core::Output::kOutput, result.has_output(), result.output());
+  expect(core::Output::kWeights, result.has_weights(), result.weights());
+  expect(core::Output::kLogSumExp, result.has_log_sum_exp(), result.log_sum_exp());
 }
 
 void ExpectReported(const v1::Report& found, const core::Report& expected) {
@@ -70,6 +75,8 @@ void ExpectReported(const v1::Report& found, const core::Report& expected) {
   EXPECT_EQ(found.skipped_tiles(), expected.skipped_tiles);
   EXPECT_EQ(found.floating_point_operations(), expected.floating_point_operations);
   EXPECT_EQ(found.empty_rows(), expected.empty_rows);
+  EXPECT_EQ(found.fingerprint(), "attnd " + std::string(server::Version()) + ", " + expected.fingerprint);
+  EXPECT_EQ(found.summary_tiles(), expected.summary_tiles);
   EXPECT_GT(found.decode_seconds(), 0);
   EXPECT_GE(found.queue_seconds(), 0);
   EXPECT_GT(found.compute_seconds(), 0);
@@ -113,7 +120,7 @@ TEST_P(AttendTest, EveryMaskAloneAndTogether) {
     for (unsigned masks = 0; masks < 8; ++masks) {
       AttentionCase attention = Make(kGrouped, 4, layout);
       core::MaskOptions& mask = attention.description.mask;
-      if ((masks & 1) != 0) mask.causal = core::CausalAlignment::kBottomRight;
+      if ((masks & 1) != 0) mask.causal = Causal(core::Alignment::kBottomRight);
       if ((masks & 2) != 0) mask.key_lengths = {{290, 0}};
       if ((masks & 4) != 0) AddBooleanMask(attention, {2, 1, 70, 300}, 0.7, random_);
       ExpectTheCoresAnswer(server_, attention);
@@ -125,10 +132,10 @@ TEST_P(AttendTest, BothCausalAlignmentsAndNone) {
   Sizes square = kGrouped;
   square.keys = square.query_rows;
   AttentionCase attention = Make(square);
-  attention.description.mask.causal = core::CausalAlignment::kUnspecified;
+  attention.description.mask.causal = Causal(core::Alignment::kUnspecified);
   ExpectTheCoresAnswer(server_, attention);
   attention = Make(kGrouped);
-  attention.description.mask.causal = core::CausalAlignment::kTopLeft;
+  attention.description.mask.causal = Causal(core::Alignment::kTopLeft);
   ExpectTheCoresAnswer(server_, attention);
 }
 
@@ -166,7 +173,7 @@ TEST(ConcurrentCalls, HaveTheBitsThatEachHasAlone) {
     Sizes sizes = kGrouped;
     sizes.keys = 40 + 130 * i;
     AttentionCase attention = MakeCase({.sizes = sizes, .element_type = kElementTypes[i % 3]}, random);
-    attention.description.mask.causal = core::CausalAlignment::kBottomRight;
+    attention.description.mask.causal = Causal(core::Alignment::kBottomRight);
     requests.push_back(ToRequest(attention));
     expected.push_back(Expected(attention).bytes);
   }

@@ -82,25 +82,26 @@ TEST(Decode, UnderstandsWhatWasWritten) {
   const v1::AttendRequest request = ToRequest(attention);
   const absl::StatusOr<Decoded> decoded = Decode(CutEvery(request.SerializeAsString(), 100));
   ASSERT_TRUE(decoded.ok()) << decoded.status();
-  EXPECT_EQ(decoded->query, request.query_data());
-  EXPECT_EQ(decoded->key, request.key_data());
-  EXPECT_EQ(decoded->value, request.value_data());
-  EXPECT_EQ(decoded->mask, request.mask_data());
+  EXPECT_EQ(decoded->elements[core::Input::kQuery], request.query_data());
+  EXPECT_EQ(decoded->elements[core::Input::kKey], request.key_data());
+  EXPECT_EQ(decoded->elements[core::Input::kValue], request.value_data());
+  EXPECT_EQ(decoded->elements[core::Input::kMask], request.mask_data());
   const core::ProblemDescription& description = decoded->description;
   EXPECT_EQ(description.query.shape, (core::Shape{2, 5, 4, 8}));
   EXPECT_EQ(description.key.shape, (core::Shape{2, 7, 2, 8}));
   EXPECT_EQ(description.value.shape, (core::Shape{2, 7, 2, 6}));
   EXPECT_EQ(description.layout, core::Layout::kBshd);
   EXPECT_EQ(description.scale, 0.25);
-  EXPECT_EQ(description.mask.causal, core::CausalAlignment::kBottomRight);
+  ASSERT_TRUE(description.mask.causal.has_value());
+  EXPECT_EQ(description.mask.causal->positions.alignment, core::Alignment::kBottomRight);
   EXPECT_EQ(description.mask.key_lengths, (std::vector<std::int64_t>{7, 4}));
   ASSERT_TRUE(description.mask.boolean.has_value());
   EXPECT_EQ(description.mask.boolean->shape, (core::Shape{5, 7}));
   EXPECT_EQ(description.empty_row, core::EmptyRow::kMeanOfAllValues);
   EXPECT_TRUE(description.return_weights);
   EXPECT_TRUE(description.return_log_sum_exp);
-  EXPECT_EQ(description.query_size_bytes, 2 * 5 * 4 * 8 * 4);
-  EXPECT_EQ(description.mask_size_bytes, 5 * 7);
+  EXPECT_EQ(description.size_bytes[core::Input::kQuery], 2 * 5 * 4 * 8 * 4);
+  EXPECT_EQ(description.size_bytes[core::Input::kMask], 5 * 7);
 }
 
 TEST(Decode, TheLastOfAPayloadCountsAndProblemsMerge) {
@@ -114,7 +115,7 @@ TEST(Decode, TheLastOfAPayloadCountsAndProblemsMerge) {
   const absl::StatusOr<Decoded> decoded = Decode(CutEvery(message, 5));
   EXPECT_EQ(Understood(decoded), Understood(DecodeByReference(message)));
   ASSERT_TRUE(decoded.ok());
-  EXPECT_EQ(decoded->query, second.query_data());
+  EXPECT_EQ(decoded->elements[core::Input::kQuery], second.query_data());
   EXPECT_TRUE(decoded->description.return_weights);
 }
 
@@ -125,7 +126,7 @@ TEST(Decode, AnEmptyPayloadIsNone) {
   const std::string message = request.SerializeAsString() + std::string("\xda\x3e\x00", 3);  // mask_data = ""
   const absl::StatusOr<Decoded> decoded = Decode(CutEvery(message, 2));
   ASSERT_TRUE(decoded.ok()) << decoded.status();
-  EXPECT_FALSE(decoded->description.mask_size_bytes.has_value());
+  EXPECT_EQ(decoded->description.size_bytes[core::Input::kMask], 0);
   EXPECT_EQ(Understood(decoded), Understood(DecodeByReference(message)));
 }
 
@@ -134,7 +135,7 @@ TEST(Decode, TakesPaddedLengths) {
   const std::string message = Everything().SerializeAsString() + std::string("\xc2\x3e\x81\x80\x80\x80\x00q", 8);
   const absl::StatusOr<Decoded> decoded = Decode(CutEvery(message, 3));
   ASSERT_TRUE(decoded.ok()) << decoded.status();
-  EXPECT_EQ(decoded->query, "q");
+  EXPECT_EQ(decoded->elements[core::Input::kQuery], "q");
   EXPECT_EQ(Understood(decoded), Understood(DecodeByReference(message)));
 }
 

@@ -13,6 +13,8 @@
 namespace attnd::server::attnd_v1 {
 namespace {
 
+using core::Output;
+
 TensorMemory Filled(std::int64_t size_bytes, char first) {
   TensorMemory memory = *TensorMemory::Allocate(size_bytes);
   for (std::int64_t i = 0; i < size_bytes; ++i) memory.data()[i] = static_cast<std::byte>(first + i % 61);
@@ -22,10 +24,13 @@ TensorMemory Filled(std::int64_t size_bytes, char first) {
 std::shared_ptr<const Answer> Make(std::int64_t output_bytes, std::int64_t weights_bytes,
                                    std::int64_t log_sum_exp_bytes) {
   auto answer = std::make_shared<Answer>();
-  answer->output = Filled(output_bytes, 'a');
-  answer->weights = Filled(weights_bytes, 'b');
-  answer->log_sum_exp = Filled(log_sum_exp_bytes, 'c');
-  answer->problem.output = {core::ElementType::kFloat32, {output_bytes / 4}};
+  answer->tensors[Output::kOutput] = Filled(output_bytes, 'a');
+  answer->tensors[Output::kWeights] = Filled(weights_bytes, 'b');
+  answer->tensors[Output::kLogSumExp] = Filled(log_sum_exp_bytes, 'c');
+  for (const Output output : core::kOutputs) {
+    const std::int64_t size_bytes = answer->tensors[output].size_bytes();
+    answer->problem.answer[output] = {{core::ElementType::kFloat32, {size_bytes / 4}}, size_bytes};
+  }
   answer->report.kernel = "a kernel";
   return answer;
 }
@@ -63,9 +68,9 @@ TEST(StreamAnswer, AWholeOneIsOneMessage) {
   answer.SetAnswer(computed, /*in_parts=*/false);
   const std::vector<v1::StreamAttendResponse> messages = All(answer);
   ASSERT_EQ(messages.size(), 1u);
-  EXPECT_EQ(messages[0].response().output_data(), Text(computed->output));
-  EXPECT_EQ(messages[0].response().weights_data(), Text(computed->weights));
-  EXPECT_EQ(messages[0].response().log_sum_exp_data(), Text(computed->log_sum_exp));
+  EXPECT_EQ(messages[0].response().output_data(), Text(computed->tensors[Output::kOutput]));
+  EXPECT_EQ(messages[0].response().weights_data(), Text(computed->tensors[Output::kWeights]));
+  EXPECT_EQ(messages[0].response().log_sum_exp_data(), Text(computed->tensors[Output::kLogSumExp]));
   EXPECT_EQ(messages[0].response().result().report().kernel(), "a kernel");
   EXPECT_EQ(messages[0].response().result().report().encode_seconds(), 0.5);
   EXPECT_EQ(messages[0].status().code(), 0);
@@ -86,7 +91,7 @@ TEST(StreamAnswer, InPartsEveryTensorComesInOrder) {
           EXPECT_LE(messages[i].part().data().size(), static_cast<std::size_t>(kAnswerPartBytes));
           elements += messages[i].part().data();
         }
-        EXPECT_EQ(elements, Text(computed->output) + Text(computed->weights) + Text(computed->log_sum_exp));
+        EXPECT_EQ(elements, Text(computed->tensors[Output::kOutput]) + Text(computed->tensors[Output::kWeights]) + Text(computed->tensors[Output::kLogSumExp]));
         EXPECT_EQ(messages.back().status().code(), 0);
       }
     }

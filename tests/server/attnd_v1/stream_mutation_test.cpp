@@ -3,6 +3,7 @@
 #include <attnd/v1/attention.pb.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,7 @@ std::vector<std::string> Originals() {
 struct Understood {
   // Without elements, as bytes.
   std::string fields;
-  // Of query, key, value, mask and part, one after the other.
+  // Of the request's tensors and the part, one after the other.
   std::string elements;
 };
 
@@ -53,12 +54,13 @@ absl::StatusOr<Understood> DecodeStream(const std::string& message, const Pieces
   if (!parsed.ok()) return parsed.status();
   EXPECT_EQ(scanned.content, parsed->content_case());
   Understood understood{.fields = parsed->SerializeAsString(), .elements = {}};
-  for (const server::attnd_v1::Payload& payload :
-       {scanned.query, scanned.key, scanned.value, scanned.mask, scanned.part}) {
+  const auto add = [&](const server::attnd_v1::Payload& payload) {
     understood.elements +=
         message.substr(static_cast<std::size_t>(payload.begin_bytes), static_cast<std::size_t>(payload.size_bytes)) +
         "|";
-  }
+  };
+  std::ranges::for_each(scanned.inputs, add);
+  add(scanned.part);
   return understood;
 }
 
@@ -66,18 +68,11 @@ absl::StatusOr<Understood> DecodeStreamByReference(const std::string& message) {
   v1::StreamAttendRequest request;
   if (!request.ParseFromString(message)) return absl::InvalidArgumentError("protobuf refuses it");
   if (absl::Status status = server::attnd_v1::CheckKnownFields(request, ""); !status.ok()) return status;
+  core::PerInput<std::string> elements;
+  if (request.has_request()) elements = TakeElements(*request.mutable_request());
   Understood understood;
-  const v1::AttendRequest& whole = request.request();
-  for (const std::string& data :
-       {whole.query_data(), whole.key_data(), whole.value_data(), whole.mask_data(), request.part().data()}) {
-    understood.elements += data + "|";
-  }
-  if (request.has_request()) {
-    request.mutable_request()->clear_query_data();
-    request.mutable_request()->clear_key_data();
-    request.mutable_request()->clear_value_data();
-    request.mutable_request()->clear_mask_data();
-  }
+  for (const std::string& data : elements) understood.elements += data + "|";
+  understood.elements += request.part().data() + "|";
   if (request.has_part()) request.mutable_part()->clear_data();
   understood.fields = request.SerializeAsString();
   return understood;

@@ -2,34 +2,16 @@
 
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
-#include <attnd/v1/attention.pb.h>
+#include <google/protobuf/descriptor.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "server/attnd_v1/decode.h"
 #include "server/attnd_v1/known_fields.h"
+#include "server/attnd_v1/tensor_names.h"
 #include "server/attnd_v1/to_description.h"
 
 namespace attnd::test {
-namespace {
-
-std::string ToString(const core::TensorDescription& tensor) {
-  return absl::StrCat(core::ElementTypeName(tensor.element_type), " ", core::ToString(tensor.shape));
-}
-
-std::string ToString(const core::MaskOptions& mask) {
-  std::string text;
-  if (mask.causal.has_value()) absl::StrAppend(&text, " causal ", static_cast<int>(*mask.causal));
-  if (mask.causal_offsets.has_value()) absl::StrAppend(&text, " offsets ", absl::StrJoin(*mask.causal_offsets, ","));
-  if (mask.key_lengths.has_value()) absl::StrAppend(&text, " lengths ", absl::StrJoin(*mask.key_lengths, ","));
-  if (mask.boolean.has_value()) absl::StrAppend(&text, " boolean ", ToString(*mask.boolean));
-  return text;
-}
-
-}  // namespace
-
 bool PieceStream::Next(const void** data, int* size) {
   if (next_ == pieces_.size() && backed_up_ == 0) return false;
   if (backed_up_ == 0) ++next_;
@@ -78,19 +60,25 @@ Pieces CutAtRandom(const std::string& message, std::mt19937_64& random) {
 }
 
 std::string ToString(const Decoded& decoded) {
-  const core::ProblemDescription& d = decoded.description;
-  std::string text =
-      absl::StrCat("query ", ToString(d.query), " key ", ToString(d.key), " value ", ToString(d.value), " layout ",
-                   static_cast<int>(d.layout), " empty row ", static_cast<int>(d.empty_row), " weights ",
-                   d.return_weights, " log-sum-exp ", d.return_log_sum_exp, ToString(d.mask));
-  // As bits, which also tell one NaN from another.
-  if (d.scale.has_value()) absl::StrAppend(&text, " scale ", absl::Hex(std::bit_cast<std::uint64_t>(*d.scale)));
-  absl::StrAppend(&text, " bytes ", d.query_size_bytes, " ", d.key_size_bytes, " ", d.value_size_bytes, " ",
-                  d.mask_size_bytes.value_or(-1));
-  for (const std::string* data : {&decoded.query, &decoded.key, &decoded.value, &decoded.mask}) {
-    absl::StrAppend(&text, "\n", absl::BytesToHexString(*data));
+  // The text does not tell one NaN from another; the bytes do.
+  std::string text = absl::StrCat(decoded.request.ShortDebugString(), "\n",
+                                  absl::BytesToHexString(decoded.request.SerializeAsString()));
+  for (const core::Input input : core::kInputs) {
+    absl::StrAppend(&text, "\n", decoded.description.size_bytes[input], " bytes: ",
+                    absl::BytesToHexString(decoded.elements[input]));
   }
   return text;
+}
+
+core::PerInput<std::string> TakeElements(v1::AttendRequest& request) {
+  core::PerInput<std::string> elements;
+  for (const core::Input input : core::kInputs) {
+    const google::protobuf::FieldDescriptor& field =
+        *v1::AttendRequest::descriptor()->FindFieldByNumber(server::attnd_v1::DataFieldNumber(input));
+    elements[input] = request.GetReflection()->GetString(request, &field);
+    request.GetReflection()->ClearField(&request, &field);
+  }
+  return elements;
 }
 
 absl::StatusOr<Decoded> Decode(const Pieces& pieces) {
@@ -106,18 +94,14 @@ absl::StatusOr<Decoded> Decode(const Pieces& pieces) {
   const absl::StatusOr<core::ProblemDescription> description = server::attnd_v1::ToDescription(*request, scanned);
   if (!description.ok()) return description.status();
 
-  Decoded decoded;
-  decoded.description = *description;
-  const auto memory_for = [](std::string& bytes, std::int64_t size) {
-    bytes.resize(static_cast<std::size_t>(size));
-    return reinterpret_cast<std::byte*>(bytes.data());
-  };
+  Decoded decoded{.request = *request, .description = *description, .elements = {}};
+  server::InputMemory memory;
+  for (const core::Input input : core::kInputs) {
+    decoded.elements[input].resize(static_cast<std::size_t>(description->size_bytes[input]));
+    memory[input] = reinterpret_cast<std::byte*>(decoded.elements[input].data());
+  }
   PieceStream copied_message(pieces);
-  server::attnd_v1::CopyPayloads(copied_message, scanned,
-                                 {.query = memory_for(decoded.query, description->query_size_bytes),
-                                  .key = memory_for(decoded.key, description->key_size_bytes),
-                                  .value = memory_for(decoded.value, description->value_size_bytes),
-                                  .mask = memory_for(decoded.mask, description->mask_size_bytes.value_or(0))});
+  server::attnd_v1::CopyPayloads(copied_message, scanned, memory);
   return decoded;
 }
 
@@ -125,18 +109,14 @@ absl::StatusOr<Decoded> DecodeByReference(const std::string& message) {
   v1::AttendRequest request;
   if (!request.ParseFromString(message)) return absl::InvalidArgumentError("protobuf refuses it");
   if (absl::Status status = server::attnd_v1::CheckKnownFields(request, ""); !status.ok()) return status;
-  const auto size = [](const std::string& bytes) { return static_cast<std::int64_t>(bytes.size()); };
-  const absl::StatusOr<core::ProblemDescription> description = server::attnd_v1::ToDescription(
-      request.has_problem() ? &request.problem() : nullptr, {.query_size_bytes = size(request.query_data()),
-                                                             .key_size_bytes = size(request.key_data()),
-                                                             .value_size_bytes = size(request.value_data()),
-                                                             .mask_size_bytes = size(request.mask_data())});
+  const core::PerInput<std::string> elements = TakeElements(request);
+  core::PerInput<std::int64_t> size_bytes;
+  std::ranges::transform(elements, size_bytes.begin(),
+                         [](const std::string& bytes) { return static_cast<std::int64_t>(bytes.size()); });
+  const absl::StatusOr<core::ProblemDescription> description =
+      server::attnd_v1::ToDescription(request.has_problem() ? &request.problem() : nullptr, size_bytes);
   if (!description.ok()) return description.status();
-  return Decoded{.description = *description,
-                 .query = request.query_data(),
-                 .key = request.key_data(),
-                 .value = request.value_data(),
-                 .mask = request.mask_data()};
+  return Decoded{.request = request, .description = *description, .elements = elements};
 }
 
 }  // namespace attnd::test

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <attnd/v1/attention.pb.h>
 #include <google/protobuf/io/zero_copy_stream.h>
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "core/problem.h"
+#include "core/tensors.h"
 
 namespace attnd::test {
 
@@ -35,15 +37,17 @@ Pieces CutAtRandom(const std::string& message, std::mt19937_64& random);
 
 // What a decoder understood.
 struct Decoded {
+  // Without elements.
+  v1::AttendRequest request;
   core::ProblemDescription description;
-  std::string query;
-  std::string key;
-  std::string value;
-  std::string mask;
+  core::PerInput<std::string> elements;
 };
 
 // All of it as text, so that two can be compared and their difference be read. Elements as bytes.
 std::string ToString(const Decoded& decoded);
+
+// The elements of a request, taken out of it.
+core::PerInput<std::string> TakeElements(v1::AttendRequest& request);
 
 // By the server's own decoder.
 absl::StatusOr<Decoded> Decode(const Pieces& pieces);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -40,16 +41,23 @@ v1::AttendRequest RequestOf(const Sizes& sizes, core::ProblemDescription& descri
   description.query = float32({sizes.batch, sizes.query_heads, sizes.query_rows, sizes.head_size});
   description.key = float32({sizes.batch, sizes.key_value_heads, sizes.keys, sizes.head_size});
   description.value = float32({sizes.batch, sizes.key_value_heads, sizes.keys, sizes.value_head_size});
-  description.query_size_bytes = *core::SizeBytes(description.query, "");
-  description.key_size_bytes = *core::SizeBytes(description.key, "");
-  description.value_size_bytes = *core::SizeBytes(description.value, "");
+  const auto size_bytes = [](const core::TensorDescription& tensor) { return *core::SizeBytes(tensor, ""); };
+  description.size_bytes = {
+      {size_bytes(description.query), size_bytes(description.key), size_bytes(description.value)}};
   AttentionCase attention;
   attention.description = description;
   v1::AttendRequest request = ToRequest(attention);
-  request.set_query_data(std::string(static_cast<std::size_t>(description.query_size_bytes), '\0'));
-  request.set_key_data(std::string(static_cast<std::size_t>(description.key_size_bytes), '\0'));
-  request.set_value_data(std::string(static_cast<std::size_t>(description.value_size_bytes), '\0'));
+  const auto zeros = [&](core::Input input) {
+    return std::string(static_cast<std::size_t>(description.size_bytes[input]), '\0');
+  };
+  request.set_query_data(zeros(core::Input::kQuery));
+  request.set_key_data(zeros(core::Input::kKey));
+  request.set_value_data(zeros(core::Input::kValue));
   return request;
+}
+
+std::int64_t TensorBytes(const core::ProblemDescription& description) {
+  return std::accumulate(description.size_bytes.begin(), description.size_bytes.end(), std::int64_t{0});
 }
 
 class PeakTest : public ::testing::Test {
@@ -115,11 +123,10 @@ class PeakTest : public ::testing::Test {
     const v1::AttendRequest request = RequestOf(sizes, description);
     const absl::StatusOr<core::Problem> problem = core::CheckProblem(description, {});
     ASSERT_TRUE(problem.ok()) << problem.status();
-    const std::int64_t copy_bytes =
-        description.query_size_bytes + description.key_size_bytes + description.value_size_bytes;
+    const std::int64_t copy_bytes = TensorBytes(description);
     EXPECT_EQ(copy_bytes, 64 * kMebibyte);
     const std::int64_t packed_bytes = core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem);
-    const std::int64_t output_bytes = problem->output_size_bytes;
+    const std::int64_t output_bytes = problem->answer[core::Output::kOutput].size_bytes;
     const auto message_bytes = static_cast<std::int64_t>(request.ByteSizeLong());
 
     const double copied_before = AtRest().at("attnd_copied_bytes_total");
@@ -186,8 +193,8 @@ TEST_F(PeakTest, OfARequestInParts) {
   const absl::StatusOr<core::Problem> problem = core::CheckProblem(description, {});
   ASSERT_TRUE(problem.ok()) << problem.status();
   const std::int64_t reserved_bytes =
-      description.query_size_bytes + description.key_size_bytes + description.value_size_bytes +
-      core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem) + problem->output_size_bytes;
+      TensorBytes(description) + core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem) +
+      problem->answer[core::Output::kOutput].size_bytes;
   ASSERT_TRUE(CallInParts(request).ok());  // what is made once and kept
   const Peak peak = MeasureCall([&] { return CallInParts(request); });
   std::printf("reserved at the start: %.2f MiB\n", InMebibytes(reserved_bytes));
