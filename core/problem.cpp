@@ -129,8 +129,7 @@ absl::Status CheckOffsets(absl::string_view field, const std::vector<std::int64_
   if (offsets.front() != 0) return Invalid(field, "[0]: ", offsets.front(), " found, 0 expected");
   for (std::size_t i = 1; i < offsets.size(); ++i) {
     if (offsets[i] < offsets[i - 1]) {
-      return Invalid(field, "[", i, "]: ", offsets[i], " found, at least the ", offsets[i - 1],
-                     " before it expected");
+      return Invalid(field, "[", i, "]: ", offsets[i], " found, at least the ", offsets[i - 1], " before it expected");
     }
   }
   if (offsets.back() != rows) {
@@ -182,6 +181,10 @@ absl::Status FillTensors(const ProblemDescription& d, Problem& problem) {
   problem.query_strides = StridesOf(query, d);
   problem.key_strides = StridesOf(key, d);
   problem.value_strides = StridesOf(value, d);
+  // Strides fit where the bytes do.
+  TensorDescription answer = d.query;
+  answer.shape.back() = value.size;
+  if (const absl::StatusOr<std::int64_t> bytes = SizeBytes(answer, "result.output"); !bytes.ok()) return bytes.status();
   Dimensions output = query;
   output.size = value.size;
   problem.output_strides = StridesOf(output, d);
@@ -222,6 +225,8 @@ Shape MaskShape(const ProblemDescription& description, const Problem& problem, s
 absl::StatusOr<BroadcastStrides> Broadcast(const TensorDescription& tensor, absl::string_view field,
                                            const Shape& target, absl::string_view target_name, bool may_be_narrower) {
   const std::size_t rank = tensor.shape.size();
+  // Strides fit where the bytes do.
+  if (const absl::StatusOr<std::int64_t> bytes = SizeBytes(tensor, field); !bytes.ok()) return bytes.status();
   if (rank > target.size()) {
     return Invalid(field, ".shape: rank ", rank, " found, at most ", target.size(), ", that of ", target_name, " ",
                    ToString(target), ", expected");

@@ -1,7 +1,6 @@
 #include "server/attnd_v1/encode.h"
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/string_view.h>
 #include <attnd/v1/attention.pb.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -39,7 +38,7 @@ constexpr core::PerOutput<DescriptionField> kDescriptionFields = {{
 
 // The core does not know which release it is part of.
 std::string Fingerprint(const core::Report& report) {
-  return absl::StrCat("attnd ", absl::string_view(Version()), ", ", report.fingerprint);
+  return absl::StrCat("attnd ", std::string(Version()), ", ", report.fingerprint);
 }
 
 void FillReport(const Answer& answer, double encode_seconds, v1::Report& result) {

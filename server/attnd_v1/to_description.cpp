@@ -31,9 +31,9 @@ absl::Status ToKeyAndValue(const v1::AttentionProblem& problem, core::ProblemDes
 // The core knows one layout of ragged tensors, and so cannot tell that another one was asked for.
 absl::Status ToLayout(const v1::AttentionProblem& problem, core::ProblemDescription& result) {
   if (problem.has_ragged() && problem.layout() != v1::LAYOUT_UNSPECIFIED) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("problem.layout: ", v1::Layout_Name(problem.layout()), " (", static_cast<int>(problem.layout()),
-                     ") found, LAYOUT_UNSPECIFIED (0) expected beside problem.ragged"));
+    return absl::InvalidArgumentError(absl::StrCat("problem.layout: ", v1::Layout_Name(problem.layout()), " (",
+                                                   static_cast<int>(problem.layout()),
+                                                   ") found, LAYOUT_UNSPECIFIED (0) expected beside problem.ragged"));
   }
   if (problem.layout() == v1::LAYOUT_BSHD) result.layout = core::Layout::kBshd;
   return absl::OkStatus();

@@ -19,15 +19,13 @@ core::Alignment ToAlignment(v1::CausalMask::Alignment alignment) {
   }
 }
 
-// Offsets take the alignment's place; a contradiction goes on to core::CheckProblem.
+// What a CausalMask or Positions says. A contradiction goes on to core::CheckProblem.
 template <typename Message>
 core::PositionOptions PositionsOf(const Message& message) {
   core::PositionOptions result;
   const auto& offsets = message.offsets();
   if (!offsets.empty()) result.offsets.emplace(offsets.begin(), offsets.end());
-  if (offsets.empty() || message.alignment() != v1::CausalMask::ALIGNMENT_UNSPECIFIED) {
-    result.alignment = ToAlignment(message.alignment());
-  }
+  if (message.alignment() != v1::CausalMask::ALIGNMENT_UNSPECIFIED) result.alignment = ToAlignment(message.alignment());
   return result;
 }
 

@@ -45,6 +45,7 @@ CORE_ROOMS = {
     "report": set(),
     "call_options": set(),
     "operands": _VALUES | {"plan", "scratch", "kernels"},
+    "merge": {"tensor", "limits", "problem", "kernels"},
     "row_states": _VALUES | {"aligned_buffer"},
     "execute": _VALUES | {"values", "plan", "tiles", "scores", "operands", "packed_kv", "row_states", "scratch", "kernels"},
     "call": _VALUES | {"tensors", "report", "call_options", "plan", "packed_kv", "scratch", "worker_pool", "execute",
@@ -61,7 +62,7 @@ KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "co
 # since the same groups bound CPUs and memory.
 CORE_FRONT = {f"core/{name}.h"
               for name in ("engine", "cache", "problem", "tensor", "tensors", "mask", "modifiers", "summaries", "limits",
-                           "observer", "machine", "report", "call_options", "aligned_buffer", "control_groups")}
+                           "merge", "observer", "machine", "report", "call_options", "aligned_buffer", "control_groups")}
 
 # Folders that must not see each other: whose files, what they must not include.
 FORBIDDEN_INCLUDES = [

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/server/attnd_v1/every_field.h"
 #include "tests/server/attnd_v1/mutation.h"
 #include "tests/server/attnd_v1/wire.h"
 #include "tests/support/attend_request.h"
@@ -23,6 +24,10 @@ std::vector<std::string> Originals() {
   CaseOptions of_rank_2;
   of_rank_2.rank = 2;
   originals.push_back(ToRequest(MakeCase(of_rank_2, random)).SerializeAsString());
+  v1::AttendRequest every_field;
+  FillEveryField(every_field);
+  every_field.mutable_problem()->clear_layout();
+  originals.push_back(every_field.SerializeAsString());
   v1::AttendRequest few_fields;
   few_fields.mutable_problem()->mutable_query();
   few_fields.set_key_data("k");

@@ -23,7 +23,9 @@ const std::vector<std::string>& Snippets() {
       "\xda\x3e\x01m",                              // payloads
       std::string("\xc2\xbe\x80\x00\x01q", 6),      // a payload whose tag is padded
       std::string("\xc2\xbe\x80\x80\x10\x01q", 7),  // a tag with a bit past the 32nd
-      std::string("\xe2\x3e\x00", 3),               // the number after the last payload
+      "\xe2\x3e\x01z",
+      "\xfa\x3e\x01t",                 // the last payload
+      std::string("\x82\x3f\x00", 3),  // the number after it
       std::string("\x0a\x00", 2),
       "\x0a\x02\x38\x01",
       "\x0b",

@@ -46,21 +46,21 @@ TEST(GetServerInfo, TellsWhatTheServerAccepts) {
 TEST(GetServerInfo, NamesEveryOption) {
   RunningServer server;
   EXPECT_THAT(GetServerInfo(server).options(),
-              ElementsAre("layout", "scale",                                                                    //
-                          "mask.causal", "mask.causal.alignment", "mask.causal.offsets",                        //
-                          "mask.causal.prefix_lengths", "mask.key_lengths", "mask.boolean",                     //
-                          "mask.query_lengths", "mask.window", "mask.window.left", "mask.window.right",         //
-                          "mask.segments", "mask.blocks", "mask.blocks.query_block_rows",                       //
-                          "mask.blocks.key_block_keys", "empty_row", "return_weights", "return_log_sum_exp",    //
-                          "positions", "positions.alignment", "positions.offsets",                              //
-                          "ragged", "ragged.query_offsets", "ragged.key_offsets",                               //
-                          "bias", "alibi", "bias_place", "soft_cap", "sinks",                                   //
-                          "summaries.batch_entries", "summaries.heads", "summaries.query_rows",                 //
-                          "summaries.head_reduction", "summaries.matrix", "summaries.matrix.stage",             //
-                          "summaries.matrix.element_type", "summaries.top_keys", "summaries.entropy",           //
-                          "summaries.largest_weight", "summaries.first_keys", "summaries.mean_distance",        //
-                          "summaries.received_sum", "summaries.received_maximum", "summaries.pooled_map",       //
-                          "summaries.pooled_map.rows", "summaries.pooled_map.columns",                          //
+              ElementsAre("layout", "scale",                                                                  //
+                          "mask.causal", "mask.causal.alignment", "mask.causal.offsets",                      //
+                          "mask.causal.prefix_lengths", "mask.key_lengths", "mask.boolean",                   //
+                          "mask.query_lengths", "mask.window", "mask.window.left", "mask.window.right",       //
+                          "mask.segments", "mask.blocks", "mask.blocks.query_block_rows",                     //
+                          "mask.blocks.key_block_keys", "empty_row", "return_weights", "return_log_sum_exp",  //
+                          "positions", "positions.alignment", "positions.offsets",                            //
+                          "ragged", "ragged.query_offsets", "ragged.key_offsets",                             //
+                          "bias", "alibi", "bias_place", "soft_cap", "sinks",                                 //
+                          "summaries.batch_entries", "summaries.heads", "summaries.query_rows",               //
+                          "summaries.head_reduction", "summaries.matrix", "summaries.matrix.stage",           //
+                          "summaries.matrix.element_type", "summaries.top_keys", "summaries.entropy",         //
+                          "summaries.largest_weight", "summaries.first_keys", "summaries.mean_distance",      //
+                          "summaries.received_sum", "summaries.received_maximum", "summaries.pooled_map",     //
+                          "summaries.pooled_map.rows", "summaries.pooled_map.columns",                        //
                           "summaries.pooled_map.pooling"));
 }
 

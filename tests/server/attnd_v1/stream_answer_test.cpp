@@ -91,7 +91,8 @@ TEST(StreamAnswer, InPartsEveryTensorComesInOrder) {
           EXPECT_LE(messages[i].part().data().size(), static_cast<std::size_t>(kAnswerPartBytes));
           elements += messages[i].part().data();
         }
-        EXPECT_EQ(elements, Text(computed->tensors[Output::kOutput]) + Text(computed->tensors[Output::kWeights]) + Text(computed->tensors[Output::kLogSumExp]));
+        EXPECT_EQ(elements, Text(computed->tensors[Output::kOutput]) + Text(computed->tensors[Output::kWeights]) +
+                                Text(computed->tensors[Output::kLogSumExp]));
         EXPECT_EQ(messages.back().status().code(), 0);
       }
     }

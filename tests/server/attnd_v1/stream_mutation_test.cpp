@@ -9,6 +9,7 @@
 
 #include "server/attnd_v1/decode.h"
 #include "server/attnd_v1/known_fields.h"
+#include "tests/server/attnd_v1/every_field.h"
 #include "tests/server/attnd_v1/mutation.h"
 #include "tests/server/attnd_v1/wire.h"
 #include "tests/support/attend_request.h"
@@ -23,8 +24,7 @@ constexpr int kMessages = 30000;
 std::vector<std::string> Originals() {
   std::vector<v1::StreamAttendRequest> messages(4);
   *messages[0].mutable_request() = ToRequest(CaseWithEverything());
-  *messages[1].mutable_start()->mutable_problem() = messages[0].request().problem();
-  messages[1].mutable_start()->set_query_size_bytes(1280);
+  FillEveryField(*messages[1].mutable_start());
   messages[1].set_timeout_seconds(2.5);
   messages[2].mutable_part()->set_tensor(v1::TENSOR_NAME_KEY);
   messages[2].mutable_part()->set_offset_bytes(300);

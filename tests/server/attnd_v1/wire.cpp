@@ -64,8 +64,8 @@ std::string ToString(const Decoded& decoded) {
   std::string text = absl::StrCat(decoded.request.ShortDebugString(), "\n",
                                   absl::BytesToHexString(decoded.request.SerializeAsString()));
   for (const core::Input input : core::kInputs) {
-    absl::StrAppend(&text, "\n", decoded.description.size_bytes[input], " bytes: ",
-                    absl::BytesToHexString(decoded.elements[input]));
+    absl::StrAppend(&text, "\n", decoded.description.size_bytes[input],
+                    " bytes: ", absl::BytesToHexString(decoded.elements[input]));
   }
   return text;
 }

@@ -192,9 +192,9 @@ TEST_F(PeakTest, OfARequestInParts) {
   const v1::AttendRequest request = RequestOf(kManyKeys, description);
   const absl::StatusOr<core::Problem> problem = core::CheckProblem(description, {});
   ASSERT_TRUE(problem.ok()) << problem.status();
-  const std::int64_t reserved_bytes =
-      TensorBytes(description) + core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem) +
-      problem->answer[core::Output::kOutput].size_bytes;
+  const std::int64_t reserved_bytes = TensorBytes(description) +
+                                      core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem) +
+                                      problem->answer[core::Output::kOutput].size_bytes;
   ASSERT_TRUE(CallInParts(request).ok());  // what is made once and kept
   const Peak peak = MeasureCall([&] { return CallInParts(request); });
   std::printf("reserved at the start: %.2f MiB\n", InMebibytes(reserved_bytes));
