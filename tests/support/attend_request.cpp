@@ -89,6 +89,38 @@ void Describe(const core::ModifierOptions& modifiers, v1::AttentionProblem& prob
   problem.mutable_sinks()->Assign(modifiers.sinks.begin(), modifiers.sinks.end());
 }
 
+// The interface's numbers are the core's and one more, for what is not said.
+template <typename Proto, typename Core>
+Proto OneMore(Core value) {
+  return static_cast<Proto>(static_cast<int>(value) + 1);
+}
+
+void Describe(const core::SummaryOptions& summaries, v1::Summaries& result) {
+  result.mutable_batch_entries()->Assign(summaries.batch_entries.begin(), summaries.batch_entries.end());
+  result.mutable_heads()->Assign(summaries.heads.begin(), summaries.heads.end());
+  result.mutable_query_rows()->Assign(summaries.query_rows.begin(), summaries.query_rows.end());
+  result.set_head_reduction(static_cast<v1::HeadReduction>(summaries.head_reduction));
+  if (summaries.matrix.has_value()) {
+    result.mutable_matrix()->set_stage(OneMore<v1::MatrixStage>(summaries.matrix->stage));
+    if (summaries.matrix->element_type.has_value()) {
+      result.mutable_matrix()->set_element_type(ToProto(*summaries.matrix->element_type));
+    }
+  }
+  result.set_top_keys(summaries.top_keys);
+  result.set_entropy(summaries.entropy);
+  result.set_largest_weight(summaries.largest_weight);
+  result.set_first_keys(summaries.first_keys);
+  result.set_mean_distance(summaries.mean_distance);
+  result.set_received_sum(summaries.received_sum);
+  result.set_received_maximum(summaries.received_maximum);
+  if (summaries.pooled_map.has_value()) {
+    v1::PooledMap& map = *result.mutable_pooled_map();
+    map.set_rows(summaries.pooled_map->rows);
+    map.set_columns(summaries.pooled_map->columns);
+    map.set_pooling(OneMore<v1::PooledMap::Pooling>(summaries.pooled_map->pooling));
+  }
+}
+
 template <typename Number>
 std::string Bytes(const std::vector<Number>& numbers) {
   return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(Number)};
@@ -109,10 +141,8 @@ std::vector<double> Numbers(v1::ElementType type, const std::string& bytes) {
 
 }  // namespace
 
-v1::AttendRequest ToRequest(const AttentionCase& attention) {
-  const core::ProblemDescription& description = attention.description;
-  v1::AttendRequest request;
-  v1::AttentionProblem& problem = *request.mutable_problem();
+v1::AttentionProblem ToProblem(const core::ProblemDescription& description) {
+  v1::AttentionProblem problem;
   Describe(description.query, *problem.mutable_query());
   Describe(description.key, *problem.mutable_tensors()->mutable_key());
   Describe(description.value, *problem.mutable_tensors()->mutable_value());
@@ -133,6 +163,14 @@ v1::AttendRequest ToRequest(const AttentionCase& attention) {
     problem.set_empty_row(v1::EMPTY_ROW_MEAN_OF_ALL_VALUES);
   problem.set_return_weights(description.return_weights);
   problem.set_return_log_sum_exp(description.return_log_sum_exp);
+  Describe(description.summaries, *problem.mutable_summaries());
+  return problem;
+}
+
+v1::AttendRequest ToRequest(const AttentionCase& attention) {
+  const core::ProblemDescription& description = attention.description;
+  v1::AttendRequest request;
+  *request.mutable_problem() = ToProblem(description);
   request.set_query_data(Elements(description.query.element_type, attention.query));
   request.set_key_data(Elements(description.key.element_type, attention.key));
   request.set_value_data(Elements(description.value.element_type, attention.value));

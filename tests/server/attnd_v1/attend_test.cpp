@@ -30,10 +30,6 @@ constexpr Sizes kGrouped = {.batch = 2,
                             .head_size = 32,
                             .value_head_size = 48};
 
-core::CausalOptions Causal(core::Alignment alignment) {
-  return {.positions = {.alignment = alignment, .offsets = {}}, .prefix_lengths = {}};
-}
-
 core::Shape ShapeOf(const v1::TensorDescription& tensor) { return {tensor.shape().begin(), tensor.shape().end()}; }
 
 std::string Bytes(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }

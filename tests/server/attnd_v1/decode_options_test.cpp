@@ -27,12 +27,12 @@ v1::AttendRequest EveryField() {
   return request;
 }
 
-absl::StatusOr<Decoded> Decode(const v1::AttendRequest& request) {
+absl::StatusOr<Decoded> DecodeInPieces(const v1::AttendRequest& request) {
   return Decode(CutEvery(request.SerializeAsString(), 100));
 }
 
 void ExpectRefused(const v1::AttendRequest& request, const std::string& text) {
-  const absl::StatusOr<Decoded> decoded = Decode(request);
+  const absl::StatusOr<Decoded> decoded = DecodeInPieces(request);
   EXPECT_EQ(decoded.status().code(), absl::StatusCode::kInvalidArgument) << text;
   EXPECT_THAT(decoded.status().message(), HasSubstr(text));
   EXPECT_FALSE(DecodeByReference(request.SerializeAsString()).ok()) << text;
@@ -40,7 +40,7 @@ void ExpectRefused(const v1::AttendRequest& request, const std::string& text) {
 
 TEST(DecodeOptions, EveryOptionReachesTheCore) {
   const v1::AttendRequest request = EveryField();
-  const absl::StatusOr<Decoded> decoded = Decode(request);
+  const absl::StatusOr<Decoded> decoded = DecodeInPieces(request);
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(ToProblem(decoded->description).DebugString(), request.problem().DebugString());
   v1::AttendRequest of_elements = request;
@@ -57,7 +57,7 @@ TEST(DecodeOptions, EveryValueOfAnEnumerationReachesTheCore) {
   v1::AttendRequest request = EveryField();
   v1::Summaries& summaries = *request.mutable_problem()->mutable_summaries();
   const auto expect_the_same = [&] {
-    const absl::StatusOr<Decoded> decoded = Decode(request);
+    const absl::StatusOr<Decoded> decoded = DecodeInPieces(request);
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     EXPECT_EQ(ToProblem(decoded->description).DebugString(), request.problem().DebugString());
   };
@@ -84,7 +84,7 @@ TEST(DecodeOptions, WithoutAnyTheCoreHasItsDefaults) {
   v1::AttendRequest request;
   *request.mutable_problem()->mutable_query() = EveryField().problem().query();
   *request.mutable_problem()->mutable_tensors() = EveryField().problem().tensors();
-  const absl::StatusOr<Decoded> decoded = Decode(request);
+  const absl::StatusOr<Decoded> decoded = DecodeInPieces(request);
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   core::ProblemDescription expected;
   expected.query = decoded->description.query;
