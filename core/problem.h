@@ -33,8 +33,8 @@ struct ProblemDescription {
   TensorDescription query;
   TensorDescription key;
   TensorDescription value;
-  Layout layout = Layout::kBhsd;         // kBhsd where the batch is ragged
-  std::optional<double> scale = {};      // default 1/√D
+  Layout layout = Layout::kBhsd;     // kBhsd where the batch is ragged
+  std::optional<double> scale = {};  // default 1/√D
   MaskOptions mask = {};
   PositionOptions positions = {};
   std::optional<RaggedOptions> ragged = {};

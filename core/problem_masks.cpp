@@ -12,7 +12,9 @@ constexpr std::int64_t kFarthestPosition = std::int64_t{1} << 52;
 constexpr absl::string_view kPositions = "problem.positions";
 constexpr absl::string_view kCausal = "problem.mask.causal";
 
-bool IsGiven(const PositionOptions& positions) { return positions.alignment.has_value() || positions.offsets.has_value(); }
+bool IsGiven(const PositionOptions& positions) {
+  return positions.alignment.has_value() || positions.offsets.has_value();
+}
 
 // `needed_by` is the field that counts from the positions; empty where none does.
 absl::Status FillAlignment(absl::string_view field, Alignment alignment, absl::string_view needed_by,
@@ -57,8 +59,8 @@ absl::Status FillPositions(const ProblemDescription& d, Problem& problem) {
   }
   const PositionOptions& positions = causal_says ? d.mask.causal->positions : d.positions;
   // What is not said would have been said where it is needed.
-  const absl::string_view field = causal_says || (d.mask.causal.has_value() && !IsGiven(d.positions)) ? kCausal
-                                                                                                     : kPositions;
+  const absl::string_view field =
+      causal_says || (d.mask.causal.has_value() && !IsGiven(d.positions)) ? kCausal : kPositions;
   if (positions.alignment.has_value() && positions.offsets.has_value()) {
     return Invalid(field, ".alignment: given beside offsets, one of the two expected");
   }
@@ -68,7 +70,7 @@ absl::Status FillPositions(const ProblemDescription& d, Problem& problem) {
 
 // One number a batch entry, each from 0 to what the entry has.
 absl::Status CheckLengths(absl::string_view field, const std::vector<std::int64_t>& lengths,
-                          std::int64_t Sequence::*most, absl::string_view of_what, const Problem& problem) {
+                          std::int64_t Sequence::* most, absl::string_view of_what, const Problem& problem) {
   if (absl::Status status = CheckCount(field, "lengths", lengths.size(), problem); !status.ok()) return status;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
     const std::int64_t limit = problem.SequenceAt(static_cast<std::int64_t>(i)).*most;
@@ -85,8 +87,8 @@ absl::Status FillLengths(const MaskOptions& mask, Problem& problem) {
     problem.is_causal = true;
     const std::vector<std::int64_t>& prefix_lengths = mask.causal->prefix_lengths;
     if (!prefix_lengths.empty()) {
-      if (absl::Status status = CheckLengths("problem.mask.causal.prefix_lengths", prefix_lengths, &Sequence::keys,
-                                             "keys", problem);
+      if (absl::Status status =
+              CheckLengths("problem.mask.causal.prefix_lengths", prefix_lengths, &Sequence::keys, "keys", problem);
           !status.ok()) {
         return status;
       }
@@ -205,9 +207,8 @@ absl::Status FillBlocks(const ProblemDescription& d, Problem& problem) {
   const absl::StatusOr<BroadcastStrides> strides =
       Broadcast(blocks.tensor, kField, MaskShape(d, problem, block_rows, block_columns), "the blocks", false);
   if (!strides.ok()) return strides.status();
-  problem.block_mask = {.query_block_rows = blocks.query_block_rows,
-                        .key_block_keys = blocks.key_block_keys,
-                        .strides = *strides};
+  problem.block_mask = {
+      .query_block_rows = blocks.query_block_rows, .key_block_keys = blocks.key_block_keys, .strides = *strides};
   return absl::OkStatus();
 }
 

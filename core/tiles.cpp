@@ -49,8 +49,7 @@ void HideOtherSegments(const Problem& problem, const Tensors& tensors, const Que
   // In a ragged batch all sequences follow each other.
   const std::int64_t entry = problem.is_ragged() ? 0 : tile.batch_entry;
   const std::int32_t id = tensors.query_segment_ids[entry * problem.query_rows + tile.sequence.first_row + row];
-  const std::int32_t* key_ids =
-      tensors.key_segment_ids + entry * problem.keys + tile.sequence.first_key + keys.begin;
+  const std::int32_t* key_ids = tensors.key_segment_ids + entry * problem.keys + tile.sequence.first_key + keys.begin;
   for (std::int64_t c = 0; c < keys.size(); ++c) {
     bytes[c] = static_cast<std::uint8_t>(bytes[c] & (key_ids[c] == id ? 1 : 0));
   }

@@ -33,8 +33,8 @@ enum class TileKind : std::uint8_t {
   kMixed,
 };
 
-// Which pairs of the rows of a query tile and the keys of a key tile are visible: those in the row's interval of columns
-// and, where `bytes` is not null, with a byte that is not 0.
+// Which pairs of the rows of a query tile and the keys of a key tile are visible: those in the row's interval of
+// columns and, where `bytes` is not null, with a byte that is not 0.
 struct TileVisibility {
   std::array<kernels::ColumnInterval, kQueryTileRows> columns;
   // kKeyTileKeys from a row to the next; the memory that FindVisibility was given.

@@ -22,9 +22,7 @@ const std::byte* HeadData(const Problem& problem, const void* data, std::int64_t
 
 Values::Values(const Problem& problem, const void* data, std::int64_t batch_entry, const Sequence& sequence,
                std::int64_t head)
-    : problem_(problem),
-      keys_(sequence.keys),
-      head_data_(HeadData(problem, data, batch_entry, sequence, head)) {}
+    : problem_(problem), keys_(sequence.keys), head_data_(HeadData(problem, data, batch_entry, sequence, head)) {}
 
 std::int64_t Values::Load(std::int64_t key, std::int64_t first, float* chunk) const {
   const std::int64_t count = std::min(kChunk, problem_.value_head_size - first);

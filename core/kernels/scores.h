@@ -1,4 +1,5 @@
-// Scale, additions and soft cap of a tile of scores. Highway code, dispatched at run time. Thread-safe, on plain memory.
+// Scale, additions and soft cap of a tile of scores. Highway code, dispatched at run time. Thread-safe, on plain
+// memory.
 #pragma once
 
 #include <cstdint>

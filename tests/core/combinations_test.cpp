@@ -59,9 +59,9 @@ TEST_P(CombinationTest, OfAnyOptionsAreRight) {
   for (int n = 0; n < 150 && !HasFailure(); ++n) {
     const AttentionCase attention = RandomCombination(GetParam(), n % 3 == 0, random_);
     SCOPED_TRACE("problem " + std::to_string(n));
-    ExpectCorrect(attention, Attend(engine, attention,
-                                    n % 2 == 0 ? EngineCall::Placement::kAligned
-                                               : EngineCall::Placement::kOneElementPastAligned));
+    ExpectCorrect(attention,
+                  Attend(engine, attention,
+                         n % 2 == 0 ? EngineCall::Placement::kAligned : EngineCall::Placement::kOneElementPastAligned));
   }
 }
 

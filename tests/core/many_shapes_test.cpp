@@ -50,7 +50,8 @@ ProblemDescription Shape(std::int64_t n) {
   return {.query = {ElementType::kFloat32, {query_rows, head_size}},
           .key = {ElementType::kFloat32, {keys, head_size}},
           .value = {ElementType::kFloat32, {keys, value_head_size}},
-          .size_bytes = {{size_bytes(query_rows, head_size), size_bytes(keys, head_size), size_bytes(keys, value_head_size)}}};
+          .size_bytes = {
+              {size_bytes(query_rows, head_size), size_bytes(keys, head_size), size_bytes(keys, value_head_size)}}};
 }
 
 TEST(ManyShapesTest, HoldMemory) {

@@ -20,9 +20,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class ModifierTest : public ::testing::TestWithParam<ElementType> {
  protected:
-  AttentionCase Make(const Sizes& sizes) {
-    return MakeCase({.sizes = sizes, .element_type = GetParam()}, random_);
-  }
+  AttentionCase Make(const Sizes& sizes) { return MakeCase({.sizes = sizes, .element_type = GetParam()}, random_); }
 
   Random random_ = SeededRandom();
 };
@@ -39,9 +37,9 @@ constexpr Sizes kSizes = {.batch = 2,
                           .value_head_size = 32};
 
 TEST_P(ModifierTest, BiasInEveryBroadcastAndType) {
-  const std::vector<core::Shape> shapes = {{},          {1},           {290},         {70, 1},        {1, 290},
-                                           {70, 290},   {4, 1, 1},     {4, 70, 290},  {2, 1, 1, 290}, {2, 4, 70, 290},
-                                           {70, 7},     {1, 256},      {2, 1, 70, 289}};
+  const std::vector<core::Shape> shapes = {{},        {1},       {290},          {70, 1},        {1, 290},
+                                           {70, 290}, {4, 1, 1}, {4, 70, 290},   {2, 1, 1, 290}, {2, 4, 70, 290},
+                                           {70, 7},   {1, 256},  {2, 1, 70, 289}};
   for (const core::Shape& shape : shapes) {
     for (const ElementType type : {ElementType::kFloat32, GetParam()}) {
       AttentionCase attention = Make(kSizes);
@@ -54,8 +52,8 @@ TEST_P(ModifierTest, BiasInEveryBroadcastAndType) {
 TEST_P(ModifierTest, ABiasThatIsNotFinite) {
   AttentionCase attention = Make({.query_rows = 3, .keys = 20, .head_size = 8, .value_head_size = 32});
   AddBias(attention, ElementType::kFloat32, {3, 20}, 0, random_);
-  std::fill_n(attention.bias.begin(), 20, -kInfinity);                      // an empty row
-  attention.bias[20 + 5] = std::numeric_limits<double>::quiet_NaN();        // visible, so that the row is NaN
+  std::fill_n(attention.bias.begin(), 20, -kInfinity);                // an empty row
+  attention.bias[20 + 5] = std::numeric_limits<double>::quiet_NaN();  // visible, so that the row is NaN
   attention.bias[40] = attention.bias[59] = -kInfinity;
   const Answer answer = Attend(SharedEngine(), attention);
   ExpectCorrect(attention, answer);

@@ -256,14 +256,11 @@ INSTANTIATE_TEST_SUITE_P(
                 false},
         Refusal{"SegmentIdsWithoutSegments", [](auto& d) { d.size_bytes[Input::kKeySegmentIds] = 40; },
                 "key_segment_ids_data: 40 bytes found, none expected without problem.mask.segments", false},
-        Refusal{"BlocksWithoutRows",
-                [](auto& d) { d.mask.blocks = BlockMaskOptions{0, 2, Bool({1, 3})}; },
+        Refusal{"BlocksWithoutRows", [](auto& d) { d.mask.blocks = BlockMaskOptions{0, 2, Bool({1, 3})}; },
                 "problem.mask.blocks.query_block_rows: 0 found, at least 1 expected"},
-        Refusal{"BlocksWithoutKeys",
-                [](auto& d) { d.mask.blocks = BlockMaskOptions{4, -2, Bool({1, 3})}; },
+        Refusal{"BlocksWithoutKeys", [](auto& d) { d.mask.blocks = BlockMaskOptions{4, -2, Bool({1, 3})}; },
                 "problem.mask.blocks.key_block_keys: -2 found, at least 1 expected"},
-        Refusal{"BlocksOfOtherShape",
-                [](auto& d) { d.mask.blocks = BlockMaskOptions{2, 2, Bool({2, 2})}; },
+        Refusal{"BlocksOfOtherShape", [](auto& d) { d.mask.blocks = BlockMaskOptions{2, 2, Bool({2, 2})}; },
                 "problem.mask.blocks.tensor.shape: [2, 2] found, which does not broadcast to the blocks' [2, 6, 2, 3]: "
                 "dimension 1 is 2, 1 or 3 expected"},
         Refusal{"BlockDataWithoutBlocks", [](auto& d) { d.size_bytes[Input::kBlockMask] = 3; },
@@ -276,8 +273,7 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Modifiers, RefusalTest,
     ::testing::Values(
-        Refusal{"BiasOfOtherType",
-                [](auto& d) { d.modifiers.bias = TensorDescription{ElementType::kFloat16, {4, 5}}; },
+        Refusal{"BiasOfOtherType", [](auto& d) { d.modifiers.bias = TensorDescription{ElementType::kFloat16, {4, 5}}; },
                 "problem.bias.tensor.element_type: float16 found, float32 or the query's float32 expected"},
         Refusal{"BiasThatDoesNotBroadcast", [](auto& d) { d.modifiers.bias = Float32({3, 5}); },
                 "problem.bias.tensor.shape: [3, 5] found, which does not broadcast to the weights' [2, 6, 4, 5]: "
@@ -367,9 +363,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "problem.ragged.key_offsets: 2 numbers found, 4 expected, as many as query_offsets"},
         Refusal{"LengthPastASequence", [](auto& d) { d.mask.key_lengths = {{4, 2, 0}}; },
                 "problem.mask.key_lengths.lengths[1]: 2 found, 0 to 1 (the number of keys) expected"},
-        Refusal{"CausalWithoutAlignment", [](auto& d) { d.mask.causal.emplace(); },
-                "problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since "
-                "2 query rows and 4 keys differ"},
+        Refusal{
+            "CausalWithoutAlignment", [](auto& d) { d.mask.causal.emplace(); },
+            "problem.mask.causal.alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since "
+            "2 query rows and 4 keys differ"},
         Refusal{"ChosenBatchEntries", [](auto& d) { d.summaries.batch_entries = {1}; },
                 "problem.summaries.batch_entries: 1 found, none expected beside problem.ragged"},
         Refusal{"SegmentsOfThePaddedShape",
@@ -418,10 +415,11 @@ TEST(RefusalOfTheAnswer, WhereItIsOverTheLimit) {
   EXPECT_TRUE(CheckProblem(d, {.max_answer_bytes = total}).ok());
   const absl::StatusOr<Problem> problem = CheckProblem(d, {.max_answer_bytes = total - 1});
   EXPECT_EQ(problem.status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(problem.status().message(),
-            "result: the answer's tensors take 2496 bytes, at most 2495 (limits.max_message_bytes) expected; "
-            "problem.return_weights takes 960 of them; of problem.summaries, entropy would take 192, received_sum would take "
-            "240");
+  EXPECT_EQ(
+      problem.status().message(),
+      "result: the answer's tensors take 2496 bytes, at most 2495 (limits.max_message_bytes) expected; "
+      "problem.return_weights takes 960 of them; of problem.summaries, entropy would take 192, received_sum would take "
+      "240");
 }
 
 TEST(CheckProblemTest, TakesTheLargestHeadSize) {

@@ -79,8 +79,8 @@ void ExpectSameBits(const AttentionCase& ragged, const Answer& ragged_answer, co
         ASSERT_TRUE(same(ragged_answer.output, QueryRowStart(ragged.description, ragged_output, b, h, i),
                          padded_answer.output, RowStart(padded_output, padded.description.layout, b, h, i),
                          sizes.value_head_size) &&
-                    same(ragged_answer.weights, ragged_row * sizes.keys, padded_answer.weights,
-                         padded_row * sizes.keys, sizes.keys) &&
+                    same(ragged_answer.weights, ragged_row * sizes.keys, padded_answer.weights, padded_row * sizes.keys,
+                         sizes.keys) &&
                     same(ragged_answer.log_sum_exp, ragged_row, padded_answer.log_sum_exp, padded_row, 1))
             << "row " << b << ", " << h << ", " << i << " of " << ToString(ragged);
       }

@@ -60,8 +60,7 @@ AttentionCase RandomCase(ElementType type, Random& random) {
   core::ProblemDescription& description = attention.description;
   if (Chance(0.3, random)) description.scale = std::normal_distribution<double>(0, 0.3)(random);
   if (Chance(0.4, random)) {
-    description.mask.causal =
-        Causal(Chance(0.5, random) ? core::Alignment::kTopLeft : core::Alignment::kBottomRight);
+    description.mask.causal = Causal(Chance(0.5, random) ? core::Alignment::kTopLeft : core::Alignment::kBottomRight);
   }
   if (Chance(0.4, random)) {
     description.mask.key_lengths.emplace();

@@ -126,7 +126,8 @@ Entry EntryOf(const core::ProblemDescription& description, std::int64_t b) {
   const auto n = static_cast<std::size_t>(b);
   const std::vector<std::int64_t>& rows = description.ragged->query_offsets;
   const std::vector<std::int64_t>& keys = description.ragged->key_offsets;
-  return {.first_row = rows[n], .first_key = keys[n], .query_rows = rows[n + 1] - rows[n], .keys = keys[n + 1] - keys[n]};
+  return {
+      .first_row = rows[n], .first_key = keys[n], .query_rows = rows[n + 1] - rows[n], .keys = keys[n + 1] - keys[n]};
 }
 
 std::int64_t QueryRowStart(const core::ProblemDescription& description, const core::Shape& shape, std::int64_t b,
@@ -229,8 +230,8 @@ void AddSegments(AttentionCase& attention, bool sorted, Random& random) {
   attention.key_segment_ids = RandomSegments(ElementCount(key), sorted, random);
   description.size_bytes[core::Input::kQuerySegmentIds] = ElementCount(query) * 4;
   description.size_bytes[core::Input::kKeySegmentIds] = ElementCount(key) * 4;
-  description.mask.segments = core::SegmentOptions{.query = {core::ElementType::kInt32, query},
-                                                   .key = {core::ElementType::kInt32, key}};
+  description.mask.segments =
+      core::SegmentOptions{.query = {core::ElementType::kInt32, query}, .key = {core::ElementType::kInt32, key}};
 }
 
 void AddBooleanMask(AttentionCase& attention, const core::Shape& shape, double visible, Random& random) {

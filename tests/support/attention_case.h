@@ -91,8 +91,7 @@ void AddBooleanMask(AttentionCase& attention, const core::Shape& shape, double v
 void AddBlockMask(AttentionCase& attention, std::int64_t block_rows, std::int64_t block_keys, double visible,
                   Random& random);
 // Adds a normally distributed bias, of which each element is −∞ with the probability `hidden`.
-void AddBias(AttentionCase& attention, core::ElementType type, const core::Shape& shape, double hidden,
-             Random& random);
+void AddBias(AttentionCase& attention, core::ElementType type, const core::Shape& shape, double hidden, Random& random);
 // Adds numbers of segments: runs of random length where they are sorted, else any of a few.
 void AddSegments(AttentionCase& attention, bool sorted, Random& random);
 // Makes a case in ranks 3 of [T, H, D] of sequences of these lengths; options.sizes are read for heads and head sizes.

@@ -31,7 +31,7 @@ std::vector<std::int64_t> Numbers(std::int64_t count, std::int64_t least, std::i
 }
 
 // One a batch entry, up to what each has.
-std::vector<std::int64_t> Lengths(const core::ProblemDescription& description, std::int64_t Entry::*most,
+std::vector<std::int64_t> Lengths(const core::ProblemDescription& description, std::int64_t Entry::* most,
                                   Random& random) {
   std::vector<std::int64_t> lengths;
   for (std::int64_t b = 0; b < SizesOf(description).batch; ++b) {
@@ -40,8 +40,8 @@ std::vector<std::int64_t> Lengths(const core::ProblemDescription& description, s
   return lengths;
 }
 
-// Half of all dimensions are those of the padded weights, the others 1; leading ones may be left out, and the last may be
-// narrower.
+// Half of all dimensions are those of the padded weights, the others 1; leading ones may be left out, and the last may
+// be narrower.
 core::Shape BroadcastShape(const AttentionCase& attention, Random& random) {
   const Sizes sizes = SizesOf(attention.description);
   core::Shape weights = {sizes.batch, sizes.query_heads, sizes.query_rows, sizes.keys};
@@ -124,8 +124,8 @@ AttentionCase RandomCombination(core::ElementType type, bool ragged, Random& ran
   sizes = {.query_rows = Length(random),
            .keys = Length(random),
            .head_size = Between(1, 96, random),
-           // The error of a 16-bit result is held against that of a model: with few elements the model's may be small by
-           // luck.
+           // The error of a 16-bit result is held against that of a model: with few elements the model's may be small
+           // by luck.
            .value_head_size = Between(type == ElementType::kFloat32 ? 1 : 32, 96, random)};
   if (options.rank > 2 || ragged) sizes.batch = Between(1, 3, random);
   if (options.rank == 4 || ragged) {

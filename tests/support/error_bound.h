@@ -12,7 +12,8 @@ struct ErrorBound {
   double log_sum_exp = 0;
 };
 
-// With L the largest Σ|q·k|·|scale| of a visible pair (plus the magnitudes of what is added to its score), V the largest visible |value|, and the term T = 2⁻²² + D·2⁻²⁴·L:
+// With L the largest Σ|q·k|·|scale| of a visible pair (plus the magnitudes of what is added to its score), V the
+// largest visible |value|, and the term T = 2⁻²² + D·2⁻²⁴·L:
 //   - float32 output: 2 × the error of PlainFloat32 + T·V
 //   - 16-bit output: 2 × the error of RoundedModel + T·V + what flushing bfloat16's denormals to zero can contribute
 //   - weights: 2 × the error of PlainFloat32 + T

@@ -85,8 +85,8 @@ class RowFormula {
   RowFormula(const AttentionCase& attention, const Rounding& round_weight)
       : attention_(attention), round_weight_(round_weight) {}
 
-  void Compute(const std::vector<std::int64_t>& visible, std::int64_t b, std::int64_t h, std::int64_t i,
-               double* output, double* weights, double* log_sum_exp) {
+  void Compute(const std::vector<std::int64_t>& visible, std::int64_t b, std::int64_t h, std::int64_t i, double* output,
+               double* weights, double* log_sum_exp) {
     const core::ProblemDescription& description = attention_.description;
     const Sizes sizes = SizesOf(description);
     const std::int64_t kv_head = h / (sizes.query_heads / sizes.key_value_heads);

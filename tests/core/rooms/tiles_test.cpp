@@ -156,8 +156,8 @@ TEST(TilesTest, ATileWithoutAPairOfOneSegmentIsHidden) {
 
 TEST(TilesTest, ABlockMaskHidesWholeBlocks) {
   Problem problem = MakeProblem(8, 600);
-  problem.block_mask = BlockMask{
-      .query_block_rows = 4, .key_block_keys = 200, .strides = {.query = 3, .key = 1, .keys_end = 3}};
+  problem.block_mask =
+      BlockMask{.query_block_rows = 4, .key_block_keys = 200, .strides = {.query = 3, .key = 1, .keys_end = 3}};
   const std::vector<std::uint8_t> blocks = {1, 0, 0, 0, 0, 1};
   const Tensors tensors{.block_mask = blocks.data()};
   EXPECT_EQ(Classify(problem, 0, {0, 4}, {0, 256}, tensors), TileKind::kMixed);
