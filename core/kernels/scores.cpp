@@ -2,9 +2,11 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/scores.cpp"
-#include <hwy/contrib/math/math-inl.h>
-#include <hwy/foreach_target.h>  // compiles what follows once for each instruction set
+// clang-format off: foreach_target.h compiles what follows it once for each instruction set
+#include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace attnd::core::kernels {

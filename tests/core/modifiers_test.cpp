@@ -33,7 +33,7 @@ constexpr Sizes kSizes = {.batch = 2,
                           .key_value_heads = 2,
                           .query_rows = 70,
                           .keys = 290,
-                          .head_size = 32,
+                          .head_size = 16,
                           .value_head_size = 32};
 
 TEST_P(ModifierTest, BiasInEveryBroadcastAndType) {

@@ -18,7 +18,7 @@ using core::ElementType;
 class RaggedTest : public ::testing::TestWithParam<ElementType> {
  protected:
   AttentionCase Make(const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& keys) {
-    return MakeRaggedCase({.sizes = {.query_heads = 4, .key_value_heads = 2, .head_size = 40, .value_head_size = 72},
+    return MakeRaggedCase({.sizes = {.query_heads = 2, .key_value_heads = 1, .head_size = 20, .value_head_size = 36},
                            .element_type = GetParam()},
                           rows, keys, random_);
   }
@@ -89,7 +89,7 @@ void ExpectSameBits(const AttentionCase& ragged, const Answer& ragged_answer, co
 }
 
 const std::vector<std::vector<std::int64_t>> kLengths = {
-    {1}, {15, 9, 12}, {0, 5, 0, 600, 0}, {64, 65, 128, 256, 257}, {300, 1, 1, 1, 290}};
+    {1}, {15, 9, 12}, {0, 5, 0, 270, 0}, {64, 65, 128, 256}, {257, 1, 1}};
 
 TEST_P(RaggedTest, SelfAttention) {
   for (const std::vector<std::int64_t>& lengths : kLengths) {
@@ -106,7 +106,7 @@ TEST_P(RaggedTest, CrossAttentionAndSequencesWithoutRowsOrKeys) {
     attention.description.empty_row = empty_row;
     const Answer answer = Attend(SharedEngine(), attention);
     ExpectCorrect(attention, answer);
-    EXPECT_EQ(answer.empty_rows, 4 * 3);
+    EXPECT_EQ(answer.empty_rows, 2 * 3);
   }
 }
 

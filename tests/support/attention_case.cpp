@@ -1,6 +1,7 @@
 #include "tests/support/attention_case.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -156,10 +157,14 @@ std::int64_t RowCount(const core::ProblemDescription& description) {
 
 std::optional<std::size_t> BroadcastElement(const core::ProblemDescription& description, const core::Shape& shape,
                                             std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
-  core::Shape position = {b, h, i, j};
-  if (!description.ragged && description.query.shape.size() == 3) position = {b, i, j};
-  if (description.query.shape.size() == 2) position = {i, j};
-  const std::size_t left_out = position.size() - shape.size();
+  // [B, H, Sq, Sk], or what is left of it.
+  std::array<std::int64_t, 4> position = {b, h, i, j};
+  std::size_t rank = 4;
+  if (!description.ragged && description.query.shape.size() < 4) {
+    rank = description.query.shape.size();
+    position = rank == 3 ? std::array<std::int64_t, 4>{b, i, j} : std::array<std::int64_t, 4>{i, j};
+  }
+  const std::size_t left_out = rank - shape.size();
   std::int64_t index = 0;
   for (std::size_t dimension = 0; dimension < shape.size(); ++dimension) {
     const std::int64_t along = shape[dimension] == 1 ? 0 : position[left_out + dimension];
