@@ -8,7 +8,8 @@
 #include <cstddef>
 #include <optional>
 
-#include "client/cpp/client.h"
+#include "client/cpp/attention.h"
+#include "client/cpp/result_tensors.h"
 
 namespace attnd {
 
@@ -20,13 +21,10 @@ struct TypedShape {
 };
 
 // Those of the tensors that are there.
-struct AnswerShapes {
-  TypedShape output;
-  std::optional<TypedShape> weights;
-  std::optional<TypedShape> log_sum_exp;
-};
+using AnswerShapes = PerOutput<std::optional<TypedShape>>;
 
-// Nothing where query, key and value have no ranks of a problem: the server says what it thinks of that.
+// Nothing where query, key and value have no ranks of a problem, or a ragged batch no offsets of one: the server says
+// what it thinks of that.
 std::optional<AnswerShapes> ShapesOfAnswer(const AttendRequest& request);
 
 AnswerShapes ShapesOf(const AttendResult& result);

@@ -3,7 +3,9 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "client/cpp/box.h"
 #include "client/cpp/small_float.h"
@@ -12,6 +14,12 @@ namespace attnd {
 namespace {
 
 float* Floats(Tensor& tensor) { return reinterpret_cast<float*>(tensor.data()); }
+
+// To "A" or "A, B", unless it is there.
+void AddName(const std::string& name, std::string& names) {
+  if (name.empty() || absl::StrContains(absl::StrCat(", ", names, ", "), absl::StrCat(", ", name, ", "))) return;
+  absl::StrAppend(&names, names.empty() ? "" : ", ", name);
+}
 
 }  // namespace
 
@@ -36,28 +44,41 @@ absl::StatusOr<Assembly> Assembly::Create(const AttendRequest& request, const Pr
 
 absl::Status Assembly::Add(const Piece& piece, const AttendResult& part) {
   AddReport(piece, part.report);
-  if (result_.weights) {
-    Put(part.weights->view(), WeightsBox(request_, piece, piece.keys), *result_.weights);
-    const Range hidden = {piece.keys_of_rows.end, sizes_.keys};
-    if (hidden.size() > 0 && piece.keys.end == hidden.begin)
-      Clear(WeightsBox(request_, piece, hidden), *result_.weights);
-  }
+  if (result_.weights) AddWeights(piece, *part.weights);
   if (piece.is_key_range()) return AddKeyRange(piece, part);
   Put(part.output.view(), OutputBox(request_, piece), result_.output);
   if (result_.log_sum_exp) Put(part.log_sum_exp->view(), LogSumExpBox(request_, piece), *result_.log_sum_exp);
   return absl::OkStatus();
 }
 
+void Assembly::AddWeights(const Piece& piece, const Tensor& weights) {
+  const auto hide = [&](Range keys) {
+    if (keys.size() > 0) Clear(WeightsBox(request_, piece, keys), *result_.weights);
+  };
+  Put(weights.view(), WeightsBox(request_, piece, piece.keys), *result_.weights);
+  // What no piece of these rows has, no row sees.
+  if (piece.keys.begin == piece.keys_of_rows.begin) hide({0, piece.keys.begin});
+  if (piece.keys.end == piece.keys_of_rows.end) hide({piece.keys.end, sizes_.keys});
+}
+
 absl::Status Assembly::AddKeyRange(const Piece& piece, const AttendResult& part) {
-  if (piece.keys.begin == 0) {
-    merge_.emplace(KeyRangeMerge::Sizes{.query_heads = piece.query_heads.size(),
-                                        .query_rows = piece.query_rows.size(),
-                                        .value_head_size = sizes_.value_head_size,
-                                        .keys = sizes_.keys},
-                   request_.layout, request_.empty_row);
-  }
+  if (piece.keys.begin == piece.keys_of_rows.begin) BeginKeyRanges(piece);
   merge_->Add(piece.keys, part.output.elements<float>(), part.log_sum_exp->elements<float>());
   return piece.keys.end == piece.keys_of_rows.end ? FinishKeyRanges(piece) : absl::OkStatus();
+}
+
+void Assembly::BeginKeyRanges(const Piece& piece) {
+  std::vector<float> sinks;
+  if (request_.sinks) {
+    sinks.assign(request_.sinks->begin() + piece.query_heads.begin, request_.sinks->begin() + piece.query_heads.end);
+  }
+  const std::int64_t query_length = QueryLength(request_, sizes_, piece.batch.begin);
+  merge_.emplace(KeyRangeMerge::Sizes{.query_heads = piece.query_heads.size(),
+                                      .query_rows = piece.query_rows.size(),
+                                      .value_head_size = sizes_.value_head_size,
+                                      .keys = sizes_.keys,
+                                      .query_length = query_length - piece.query_rows.begin},
+                 request_.layout, request_.empty_row, std::move(sinks));
 }
 
 absl::Status Assembly::FinishKeyRanges(const Piece& piece) {
@@ -91,12 +112,11 @@ absl::Status Assembly::FinishKeyRanges(const Piece& piece) {
 void Assembly::AddReport(const Piece& piece, const Report& part) {
   Report& whole = result_.report;
   if (whole.kernel.empty()) {
-    whole.kernel = part.kernel;
     whole.query_tile_rows = part.query_tile_rows;
     whole.key_tile_keys = part.key_tile_keys;
-  } else if (!absl::StrContains(absl::StrCat(", ", whole.kernel, ", "), absl::StrCat(", ", part.kernel, ", "))) {
-    absl::StrAppend(&whole.kernel, ", ", part.kernel);
   }
+  AddName(part.kernel, whole.kernel);
+  AddName(part.fingerprint, whole.fingerprint);
   whole.computed_tiles += part.computed_tiles;
   whole.skipped_tiles += part.skipped_tiles;
   whole.floating_point_operations += part.floating_point_operations;

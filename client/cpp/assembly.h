@@ -6,7 +6,7 @@
 
 #include <optional>
 
-#include "client/cpp/client.h"
+#include "client/cpp/attention.h"
 #include "client/cpp/key_range_merge.h"
 #include "client/cpp/piece.h"
 #include "client/cpp/problem_sizes.h"
@@ -29,6 +29,8 @@ class Assembly {
  private:
   Assembly(const AttendRequest& request, const ProblemSizes& sizes) : request_(request), sizes_(sizes) {}
 
+  void AddWeights(const Piece& piece, const Tensor& weights);
+  void BeginKeyRanges(const Piece& piece);
   absl::Status AddKeyRange(const Piece& piece, const AttendResult& part);
   absl::Status FinishKeyRanges(const Piece& piece);
   void AddReport(const Piece& piece, const Report& part);

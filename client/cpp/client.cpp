@@ -10,19 +10,24 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "client/cpp/answer_shapes.h"
 #include "client/cpp/attend_stream.h"
 #include "client/cpp/call_state.h"
 #include "client/cpp/channel.h"
 #include "client/cpp/cuts.h"
 #include "client/cpp/grpc_values.h"
 #include "client/cpp/large_call.h"
+#include "client/cpp/merge_message.h"
 #include "client/cpp/problem_sizes.h"
 #include "client/cpp/request_message.h"
+#include "client/cpp/request_tensors.h"
 #include "client/cpp/server_limits.h"
 #include "client/cpp/unary_call.h"
 
@@ -32,11 +37,27 @@ namespace {
 // Below this no server is asked whether it takes such messages.
 constexpr std::int64_t kSmallMessageSizeBytes = std::int64_t{1} << 20;
 
+// Of a tensor, so that the sum of a few does not overflow.
+constexpr std::size_t kMostSizeBytes = std::size_t{1} << 58;
+
 // "ELEMENT_TYPE_FLOAT32" as "float32"; a number that this client has no name for as that number.
 std::string Name(v1::ElementType type) {
   absl::string_view name = v1::ElementType_Name(type);
   if (!absl::ConsumePrefix(&name, "ELEMENT_TYPE_")) return absl::StrCat(static_cast<int>(type));
   return absl::AsciiStrToLower(name);
+}
+
+// Bytes of the request's tensors or of its answer's, whichever are more; 0 where that cannot be said.
+std::int64_t LargerMessageSizeBytes(const AttendRequest& request) {
+  std::int64_t request_bytes = 0;
+  for (const InputTensor& tensor : InputTensors()) {
+    const TensorView* const view = FindView(request, tensor.input);
+    const auto size_bytes = view == nullptr ? 0 : SizeBytes(view->element_type, view->shape, tensor.name).value_or(0);
+    request_bytes += static_cast<std::int64_t>(std::min<std::size_t>(size_bytes, kMostSizeBytes));
+  }
+  const auto shapes = ShapesOfAnswer(request);
+  const std::size_t answer_bytes = shapes ? SizeBytes(*shapes) : 0;
+  return std::max(request_bytes, static_cast<std::int64_t>(answer_bytes));
 }
 
 }  // namespace
@@ -50,13 +71,18 @@ class Client::Impl {
         health_stub_(MakeHealthChannel(address, options)) {}
 
   std::unique_ptr<CallState> Attend(const AttendRequest& request, const CallOptions& options) {
+    const auto limits = known_limits_->Get();
+    const std::int64_t surely_fits_bytes = limits ? MaxMessageSizeBytes(*limits) : kSmallMessageSizeBytes;
     // What contradicts itself goes as it is: the server says what is wrong with it.
     if (const auto sizes = SizesOf(request)) {
-      const auto limits = known_limits_->Get();
-      const std::int64_t surely_fits_bytes = limits ? MaxMessageSizeBytes(*limits) : kSmallMessageSizeBytes;
       if (MessageSizeBytes(request, WholeProblem(*sizes)) > surely_fits_bytes) {
         return LargeCall::Start(channel_, known_limits_, request, *sizes, options);
       }
+    } else if (!MayBeCut(request) && LargerMessageSizeBytes(request) > surely_fits_bytes) {
+      const auto stream = OpenStream({});
+      auto call = stream->Attend(request, options);
+      stream->Close();
+      return call;
     }
     auto parts = EncodeRequest(request);
     if (!parts.ok()) return std::make_unique<FailedCall>(parts.status());
@@ -65,6 +91,16 @@ class Client::Impl {
 
   std::shared_ptr<AttendStream::Impl> OpenStream(const StreamOptions& options) {
     return std::make_shared<AttendStream::Impl>(channel_, options);
+  }
+
+  absl::StatusOr<v1::MergePartialsResponse> MergePartials(const v1::MergePartialsRequest& request,
+                                                          const CallOptions& options) {
+    grpc::ClientContext context;
+    SetDeadline(options.deadline, context);
+    v1::MergePartialsResponse response;
+    const grpc::Status status = stub_.MergePartials(&context, request, &response);
+    if (!status.ok()) return ToAbsl(status);
+    return response;
   }
 
   absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo(const CallOptions& options) {
@@ -117,6 +153,15 @@ absl::StatusOr<AttendResult> Client::Attend(const AttendRequest& request, const 
 
 AttendCall Client::AttendAsync(const AttendRequest& request, const CallOptions& options) {
   return AttendCall(impl_->Attend(request, options));
+}
+
+absl::StatusOr<MergedResult> Client::MergePartials(const std::vector<PartialResult>& parts,
+                                                   const CallOptions& options) {
+  const auto request = EncodeMerge(parts);
+  if (!request.ok()) return request.status();
+  const auto response = impl_->MergePartials(*request, options);
+  if (!response.ok()) return response.status();
+  return DecodeMerge(*response);
 }
 
 AttendStream Client::OpenStream(const StreamOptions& options) { return AttendStream(impl_->OpenStream(options)); }

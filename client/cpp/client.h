@@ -3,8 +3,7 @@
 //   attnd::Client client("127.0.0.1:50051");
 //   auto result = client.Attend({.query = q, .key = k, .value = v}, {.deadline = absl::Now() + absl::Seconds(10)});
 //
-// example.cpp beside this file is a whole program. The fields' meanings, defaults and what the server refuses are
-// described in proto/attnd/v1/attention.proto, whose names are used here.
+// example.cpp beside this file is a whole program; attention.h has what a request and its result hold.
 #pragma once
 
 #include <absl/status/status.h>
@@ -17,74 +16,9 @@
 #include <string>
 #include <vector>
 
-#include "client/cpp/tensor.h"
+#include "client/cpp/attention.h"
 
 namespace attnd {
-
-enum class Layout : std::uint8_t {
-  kBhsd,  // [S, D], [B, S, D] or [B, H, S, D]
-  kBshd,  // [B, S, H, D]
-};
-
-enum class CausalAlignment : std::uint8_t {
-  kUnspecified,  // taken only where there are as many queries as keys
-  kTopLeft,      // key j is visible to query i where j ≤ i
-  kBottomRight,  // key j is visible to query i where j ≤ i + Sk − Sq
-};
-
-// All that are given apply together; without any, every key is visible.
-struct MaskOptions {
-  std::optional<CausalAlignment> causal = std::nullopt;
-  // Instead of `causal`, one a batch entry: key j is visible to query i of entry b where j ≤ i + causal_offsets[b].
-  std::optional<std::vector<std::int64_t>> causal_offsets = std::nullopt;
-  // One a batch entry: key j of entry b is visible where j < key_lengths[b].
-  std::optional<std::vector<std::int64_t>> key_lengths = std::nullopt;
-  // ElementType::kBool, broadcast from the right to the shape of the weights; true makes a key visible.
-  std::optional<TensorView> boolean = std::nullopt;
-};
-
-// What a query row that may see no key gives.
-enum class EmptyRow : std::uint8_t {
-  kZero,             // output 0, weights 0
-  kMeanOfAllValues,  // output the mean of all Sk values, weights 1/Sk
-};
-
-// One attention problem, of which query, key and value must be given. The views' memory is the caller's; it is sent
-// from where it lies.
-struct AttendRequest {
-  TensorView query;
-  TensorView key;
-  TensorView value;
-  Layout layout = Layout::kBhsd;
-  std::optional<double> scale = std::nullopt;  // default 1/√D
-  MaskOptions mask = {};
-  EmptyRow empty_row = EmptyRow::kZero;
-  bool return_weights = false;
-  bool return_log_sum_exp = false;
-};
-
-// What the server did, and how long it took. Of a problem that was cut, the sums over its pieces, which were in part at
-// work at the same time; a tile that no piece had is not counted.
-struct Report {
-  std::string kernel;  // of a problem that was cut, all that its pieces had, in practice one: "A" or "A, B"
-  std::int64_t query_tile_rows = 0;
-  std::int64_t key_tile_keys = 0;
-  std::int64_t computed_tiles = 0;
-  std::int64_t skipped_tiles = 0;
-  double floating_point_operations = 0;
-  std::int64_t empty_rows = 0;
-  double decode_seconds = 0;
-  double queue_seconds = 0;
-  double compute_seconds = 0;
-  double encode_seconds = 0;
-};
-
-struct AttendResult {
-  Tensor output;                      // the query's shape with Dv as the last dimension, the query's element type
-  std::optional<Tensor> weights;      // float32 [.., Sq, Sk]; where asked for
-  std::optional<Tensor> log_sum_exp;  // float32 [.., Sq]; where asked for; natural logarithm
-  Report report;
-};
 
 struct ServerInfo {
   struct Kernel {
@@ -188,7 +122,7 @@ class AttendStream {
 
 // Thread-safe: any number of threads may call at once, and all calls share one connection to each server. Calls may
 // outlive the client. What fails because a server is away (UNAVAILABLE) is tried up to five times within two seconds;
-// Attend changes nothing on the server, so trying again is safe. Where the address gives several servers, calls go
+// a call changes nothing on the server, so trying again is safe. Where the address gives several servers, calls go
 // round those whose health is SERVING.
 class Client {
  public:
@@ -209,7 +143,8 @@ class Client {
   // the call. Pieces are batch entries, heads and query rows, and the result has the same bits as that of the whole.
   // Only where the keys and values of one head do not fit beside 64 query rows they are cut too, and the results for
   // them merged by their log-sum-exp, in float32 or better: as near to the exact result as the whole's, but not the
-  // same bits. A request that contradicts itself is not cut.
+  // same bits. Ragged batches and requests for summaries are not cut, but travel on a stream in parts, whatever their
+  // size; neither is a request that contradicts itself.
   //
   // When it returns, nothing reads the request's memory any more, whatever the result. So it can return later than the
   // deadline: where a server has stopped to take bytes, by at most keepalive_timeout.
@@ -221,6 +156,12 @@ class Client {
 
   // A stream for many calls. It connects with its first call, and may outlive the client.
   AttendStream OpenStream(const StreamOptions& options = {});
+
+  // Merges the results over disjoint ranges of keys, at least one, into the result over all of them. Sinks belong in
+  // one of them only. An error has the server's code and text; beside those, INVALID_ARGUMENT where a view is no tensor
+  // or not of the first part's type and shape, RESOURCE_EXHAUSTED where all together are no message or this machine has
+  // no memory, INTERNAL where an answer contradicts itself.
+  absl::StatusOr<MergedResult> MergePartials(const std::vector<PartialResult>& parts, const CallOptions& options = {});
 
   absl::StatusOr<ServerInfo> GetServerInfo(const CallOptions& options = {});
 

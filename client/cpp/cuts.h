@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "client/cpp/client.h"
+#include "client/cpp/attention.h"
 #include "client/cpp/piece.h"
 #include "client/cpp/problem_sizes.h"
 

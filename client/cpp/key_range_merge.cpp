@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace attnd {
 namespace {
@@ -17,10 +18,15 @@ double Weighted(double weight, double number) {
 
 }  // namespace
 
-KeyRangeMerge::KeyRangeMerge(const Sizes& sizes, Layout layout, EmptyRow empty_row)
+double KeyRangeMerge::LogSumExpOfKeys(const Row& row) {
+  return row.is_seen ? row.maximum + std::log(row.sum) : kMinusInfinity;
+}
+
+KeyRangeMerge::KeyRangeMerge(const Sizes& sizes, Layout layout, EmptyRow empty_row, std::vector<float> sinks)
     : sizes_(sizes),
       layout_(layout),
       empty_row_(empty_row),
+      sinks_(std::move(sinks)),
       rows_(static_cast<std::size_t>(sizes.query_heads * sizes.query_rows)),
       sums_(rows_.size() * static_cast<std::size_t>(sizes.value_head_size)) {}
 
@@ -64,26 +70,41 @@ void KeyRangeMerge::AddRow(Row& row, double* sums, Range keys, const float* outp
 
 void KeyRangeMerge::GetOutput(float* output) const {
   const double* sums = sums_.data();
-  for (std::size_t row = 0; row < rows_.size(); ++row) {
-    const double divisor = rows_[row].is_seen ? rows_[row].sum : static_cast<double>(sizes_.keys);
-    std::transform(sums, sums + sizes_.value_head_size, output + OutputStart(row),
+  for (std::size_t index = 0; index < rows_.size(); ++index) {
+    const Row& row = rows_[index];
+    double divisor = row.is_seen ? row.sum : static_cast<double>(sizes_.keys);
+    if (row.is_seen && SinkOf(index) != kMinusInfinity) divisor *= std::exp(LogSumExp(index) - LogSumExpOfKeys(row));
+    std::transform(sums, sums + sizes_.value_head_size, output + OutputStart(index),
                    [&](double sum) { return static_cast<float>(sum / divisor); });
     sums += sizes_.value_head_size;
   }
 }
 
-double KeyRangeMerge::LogSumExp(const Row& row) const {
-  return row.is_seen ? row.maximum + std::log(row.sum) : kMinusInfinity;
+bool KeyRangeMerge::IsPadding(std::size_t row) const {
+  return static_cast<std::int64_t>(row) % sizes_.query_rows >= sizes_.query_length;
+}
+
+double KeyRangeMerge::SinkOf(std::size_t row) const {
+  if (sinks_.empty() || IsPadding(row)) return kMinusInfinity;
+  return sinks_[row / static_cast<std::size_t>(sizes_.query_rows)];
+}
+
+double KeyRangeMerge::LogSumExp(std::size_t row) const {
+  const double of_keys = LogSumExpOfKeys(rows_[row]);
+  const double sink = SinkOf(row);
+  if (sink == kMinusInfinity) return of_keys;
+  const double maximum = std::max(of_keys, sink);
+  return maximum + std::log(std::exp(of_keys - maximum) + std::exp(sink - maximum));
 }
 
 void KeyRangeMerge::GetLogSumExp(float* log_sum_exp) const {
-  std::ranges::transform(rows_, log_sum_exp, [&](const Row& row) { return static_cast<float>(LogSumExp(row)); });
+  for (std::size_t row = 0; row < rows_.size(); ++row) log_sum_exp[row] = static_cast<float>(LogSumExp(row));
 }
 
 std::int64_t KeyRangeMerge::CountEmptyRows() const {
   std::int64_t count = 0;
   for (std::size_t row = 0; row < rows_.size(); ++row) {
-    if (rows_[row].is_seen) continue;
+    if (rows_[row].is_seen || IsPadding(row)) continue;
     // A row that sees keys, but with scores of −∞ only, has no log-sum-exp either; its output is NaN.
     const double first = sums_[row * static_cast<std::size_t>(sizes_.value_head_size)];
     if (empty_row_ == EmptyRow::kMeanOfAllValues || !std::isnan(first)) ++count;
@@ -105,7 +126,7 @@ void KeyRangeMerge::ScaleWeights(float* weights, std::int64_t head_stride) const
         std::fill(begin, end, 0.0F);
         continue;
       }
-      const double factor = row.is_seen ? std::exp(log_sum_exp - LogSumExp(row))
+      const double factor = row.is_seen ? std::exp(log_sum_exp - LogSumExp(index))
                                         : static_cast<double>(range.keys.size()) / static_cast<double>(sizes_.keys);
       std::transform(begin, end, begin, [&](float weight) { return static_cast<float>(weight * factor); });
     }

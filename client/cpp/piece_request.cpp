@@ -3,23 +3,44 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/cpp/piece_masks.h"
+#include "client/cpp/request_tensors.h"
 #include "client/cpp/small_float.h"
 
 namespace attnd {
 namespace {
 
-// Refers `part` to the box of `whole`, copying it to `copies` where it must be.
-absl::Status Take(const TensorView& whole, const Box& box, absl::string_view name, TensorView& part,
-                  std::vector<Tensor>& copies) {
-  auto slice = SliceOf(whole, box, name);
-  if (!slice.ok()) return slice.status();
-  part = slice->view;
-  if (slice->copy) copies.push_back(*std::move(slice->copy));
-  return absl::OkStatus();
+// The piece's part of a tensor that the request has.
+absl::StatusOr<Slice> PartOf(const AttendRequest& whole, const InputTensor& tensor, const Piece& piece) {
+  const TensorView& view = *FindView(whole, tensor.input);
+  switch (tensor.input) {
+    case Input::kQuery:
+      return SliceOf(view, QueryBox(whole, piece), tensor.name);
+    case Input::kKey:
+      return SliceOf(view, KeyBox(whole, piece), tensor.name);
+    case Input::kValue:
+      return SliceOf(view, ValueBox(whole, piece), tensor.name);
+    case Input::kMask:
+    case Input::kBias:
+      return MaskOfPiece(whole, view, piece, tensor.name);
+    case Input::kQuerySegmentIds:
+      return SliceOf(view, QuerySegmentIdsBox(whole, piece), tensor.name);
+    case Input::kKeySegmentIds:
+      return SliceOf(view, KeySegmentIdsBox(whole, piece), tensor.name);
+    case Input::kBlockMask:
+      break;
+  }
+  auto blocks = BlockMaskOfPiece(whole, piece);
+  if (!blocks.ok()) return blocks.status();
+  Slice slice{.view = blocks->view()};
+  slice.copy = *std::move(blocks);
+  return slice;
 }
 
 absl::Status ConvertToFloat32(absl::string_view name, TensorView& part, std::vector<Tensor>& copies) {
-  if (part.element_type == ElementType::kFloat32) return absl::OkStatus();
+  if (part.element_type != ElementType::kBfloat16 && part.element_type != ElementType::kFloat16) {
+    return absl::OkStatus();
+  }
   auto copy = Tensor::Create(ElementType::kFloat32, part.shape, name);
   if (!copy.ok()) return copy.status();
   ToFloat32(part.element_type, part.data, copy->size_bytes() / sizeof(float), reinterpret_cast<float*>(copy->data()));
@@ -28,47 +49,74 @@ absl::Status ConvertToFloat32(absl::string_view name, TensorView& part, std::vec
   return absl::OkStatus();
 }
 
-// The masks in closed form, as the piece's rows see its keys.
-MaskOptions MaskOf(const AttendRequest& whole, const ProblemSizes& sizes, const Piece& piece) {
-  MaskOptions mask;
+using Numbers = std::vector<std::int64_t>;
+
+// The lengths of the piece's batch entries, as seen from its rows or keys.
+std::optional<Numbers> LengthsOf(const std::optional<Numbers>& whole, const Piece& piece, Range places) {
+  if (!whole) return std::nullopt;
+  Numbers lengths;
   for (std::int64_t batch = piece.batch.begin; batch < piece.batch.end; ++batch) {
-    if (const auto offset = CausalOffset(whole, sizes, batch)) {
-      if (!mask.causal_offsets) mask.causal_offsets.emplace();
-      mask.causal_offsets->push_back(*offset + piece.query_rows.begin - piece.keys.begin);
-    }
-    if (whole.mask.key_lengths) {
-      if (!mask.key_lengths) mask.key_lengths.emplace();
-      const std::int64_t length = (*whole.mask.key_lengths)[static_cast<std::size_t>(batch)];
-      mask.key_lengths->push_back(std::clamp(length - piece.keys.begin, std::int64_t{0}, piece.keys.size()));
-    }
+    const std::int64_t length = (*whole)[static_cast<std::size_t>(batch)];
+    lengths.push_back(std::clamp(length - places.begin, std::int64_t{0}, places.size()));
   }
-  return mask;
+  return lengths;
+}
+
+// Where the piece's rows stand among its keys, in one of the two ways that do not depend on how many there are.
+void SetPositions(const AttendRequest& whole, const ProblemSizes& sizes, const Piece& piece, AttendRequest& part) {
+  part.positions.reset();
+  part.mask.causal.reset();
+  part.mask.causal_offsets.reset();
+  if (!CountsPositions(whole)) return;
+  Numbers offsets;
+  for (std::int64_t batch = piece.batch.begin; batch < piece.batch.end; ++batch) {
+    offsets.push_back(PositionOffset(whole, sizes, batch) + piece.query_rows.begin - piece.keys.begin);
+  }
+  if (IsCausal(whole.mask)) {
+    part.mask.causal_offsets = std::move(offsets);
+  } else {
+    part.positions = Positions{.offsets = std::move(offsets)};
+  }
+}
+
+std::optional<std::vector<float>> OfHeads(const std::optional<std::vector<float>>& whole, Range heads) {
+  if (!whole) return std::nullopt;
+  return std::vector<float>(whole->begin() + heads.begin, whole->begin() + heads.end);
+}
+
+void SetBlocks(const AttendRequest& whole, const Piece& piece, AttendRequest& part) {
+  if (!whole.mask.blocks) return;
+  const Blocks blocks = BlocksOf(whole, piece);
+  part.mask.blocks->query_block_rows = blocks.rows;
+  part.mask.blocks->key_block_keys = blocks.keys;
 }
 
 }  // namespace
 
 absl::StatusOr<PieceRequest> RequestOf(const AttendRequest& whole, const ProblemSizes& sizes, const Piece& piece) {
   PieceRequest part{.request = whole};
-  part.request.mask = MaskOf(whole, sizes, piece);
-  struct Tensors {
-    absl::string_view name;
-    const TensorView& whole;
-    Box box;
-    TensorView& part;
-  };
-  for (const Tensors& tensor : {Tensors{"query", whole.query, QueryBox(whole, piece), part.request.query},
-                                Tensors{"key", whole.key, KeyBox(whole, piece), part.request.key},
-                                Tensors{"value", whole.value, ValueBox(whole, piece), part.request.value}}) {
-    absl::Status status = Take(tensor.whole, tensor.box, tensor.name, tensor.part, part.copies);
-    if (status.ok() && piece.is_key_range()) status = ConvertToFloat32(tensor.name, tensor.part, part.copies);
-    if (!status.ok()) return status;
+  SetPositions(whole, sizes, piece, part.request);
+  MaskOptions& mask = part.request.mask;
+  mask.causal_prefix_lengths = LengthsOf(whole.mask.causal_prefix_lengths, piece, piece.keys);
+  mask.key_lengths = LengthsOf(whole.mask.key_lengths, piece, piece.keys);
+  mask.query_lengths = LengthsOf(whole.mask.query_lengths, piece, piece.query_rows);
+  SetBlocks(whole, piece, part.request);
+  part.request.alibi_slopes = OfHeads(whole.alibi_slopes, piece.query_heads);
+  part.request.sinks = OfHeads(whole.sinks, piece.query_heads);
+  if (piece.is_key_range()) {
+    part.request.sinks.reset();
+    part.request.return_log_sum_exp = true;
   }
-  if (whole.mask.boolean) {
-    TensorView& mask = part.request.mask.boolean.emplace();
-    const absl::Status status = Take(*whole.mask.boolean, MaskBox(whole, piece), "mask.boolean", mask, part.copies);
-    if (!status.ok()) return status;
+  for (const InputTensor& tensor : InputTensors()) {
+    TensorView* const view = FindView(part.request, tensor.input);
+    if (view == nullptr) continue;
+    auto slice = PartOf(whole, tensor, piece);
+    if (!slice.ok()) return slice.status();
+    *view = slice->view;
+    if (slice->copy) part.copies.push_back(*std::move(slice->copy));
+    if (!piece.is_key_range()) continue;
+    if (absl::Status status = ConvertToFloat32(tensor.name, *view, part.copies); !status.ok()) return status;
   }
-  if (piece.is_key_range()) part.request.return_log_sum_exp = true;
   return part;
 }
 

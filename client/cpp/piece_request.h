@@ -5,8 +5,8 @@
 
 #include <vector>
 
+#include "client/cpp/attention.h"
 #include "client/cpp/box.h"
-#include "client/cpp/client.h"
 #include "client/cpp/piece.h"
 #include "client/cpp/problem_sizes.h"
 
@@ -18,8 +18,9 @@ struct PieceRequest {
   std::vector<Tensor> copies = {};
 };
 
-// Pieces that differ in their keys are asked for in float32, so that what is merged is rounded once, and with
-// log-sum-exp. `sizes` are SizesOf(whole). RESOURCE_EXHAUSTED where memory for copies could not be had.
+// Pieces that differ in their keys are asked for in float32, so that what is merged is rounded once, with log-sum-exp,
+// and without sinks, which take part in the merge. `sizes` are SizesOf(whole). RESOURCE_EXHAUSTED where memory for
+// copies could not be had.
 absl::StatusOr<PieceRequest> RequestOf(const AttendRequest& whole, const ProblemSizes& sizes, const Piece& piece);
 
 }  // namespace attnd

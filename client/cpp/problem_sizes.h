@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "client/cpp/client.h"
+#include "client/cpp/attention.h"
+#include "client/cpp/box.h"
 
 namespace attnd {
 
@@ -20,17 +21,32 @@ struct ProblemSizes {
   std::int64_t query_heads_per_group() const { return query_heads / key_value_heads; }
 };
 
-// Nothing where the request contradicts itself or attention.proto, or is too large for any memory: what is wrong with
-// it, the server says.
+// Whether a problem may be cut at all: a ragged batch and summaries are for the whole.
+bool MayBeCut(const AttendRequest& request);
+
+// Nothing where the request may not be cut; where it contradicts itself or attention.proto, or is too large for any
+// memory: what is wrong with it, the server says.
 std::optional<ProblemSizes> SizesOf(const AttendRequest& request);
 
-// For a request that SizesOf takes: the offset so that query row i of the batch entry sees key j where j ≤ i + offset;
-// nothing where the mask is not causal. It is from −Sq to Sk: what lies beyond shows the same keys as these two do.
-std::optional<std::int64_t> CausalOffset(const AttendRequest& request, const ProblemSizes& sizes, std::int64_t batch);
+// The others are for requests that SizesOf takes.
 
-// The same: query row `row` of the batch entry sees only keys before this one, by all masks but the boolean one. A
-// later row's is never less.
-std::int64_t VisibleKeysEnd(const AttendRequest& request, const ProblemSizes& sizes, std::int64_t batch,
-                            std::int64_t row);
+bool IsCausal(const MaskOptions& mask);
+
+// Whether it matters where the rows stand.
+bool CountsPositions(const AttendRequest& request);
+
+// Query row i of the batch entry stands at i + offset. No farther away than servers tell apart.
+std::int64_t PositionOffset(const AttendRequest& request, const ProblemSizes& sizes, std::int64_t batch);
+
+// The query rows of the batch entry that are no padding.
+std::int64_t QueryLength(const AttendRequest& request, const ProblemSizes& sizes, std::int64_t batch);
+
+// Query row `row` of the batch entry, which must be no padding, sees no keys but these, by the masks in closed form and
+// by how far the others reach. Neither end is less than an earlier row's, and no row between two that see keys here
+// sees none.
+Range VisibleKeys(const AttendRequest& request, const ProblemSizes& sizes, std::int64_t batch, std::int64_t row);
+
+// Whether there is a mask that VisibleKeys does not know all of.
+bool HasOtherMasks(const AttendRequest& request);
 
 }  // namespace attnd

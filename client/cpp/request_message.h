@@ -2,14 +2,14 @@
 #pragma once
 
 #include <absl/status/statusor.h>
-#include <absl/strings/string_view.h>
 #include <attnd/v1/attention.pb.h>
 
 #include <cstddef>
 #include <string>
 #include <vector>
 
-#include "client/cpp/client.h"
+#include "client/cpp/attention.h"
+#include "client/cpp/request_tensors.h"
 
 namespace attnd {
 
@@ -22,9 +22,7 @@ struct MessagePart {
 
 // A tensor of a request, where the caller has it.
 struct RequestTensor {
-  v1::TensorName tensor;
-  int data_field_number;   // of AttendRequest
-  absl::string_view name;  // for errors
+  const InputTensor* input;
   const std::byte* data;
   std::size_t size_bytes;
 };
@@ -35,7 +33,7 @@ struct DescribedRequest {
   std::vector<RequestTensor> tensors;
 };
 
-// INVALID_ARGUMENT where a view is no tensor.
+// INVALID_ARGUMENT where a view is no tensor, or an option is one that the message cannot hold.
 absl::StatusOr<DescribedRequest> DescribeRequest(const AttendRequest& request);
 
 // RESOURCE_EXHAUSTED where the message would not fit 2 GiB.

@@ -10,6 +10,8 @@
 
 #include <utility>
 
+#include "client/cpp/result_tensors.h"
+
 namespace attnd {
 namespace {
 
@@ -21,9 +23,7 @@ absl::Status Malformed() { return absl::InternalError("the server's answer is no
 // A message before its parts are put together: bytes get their type and shape when all has been read.
 struct Parts {
   v1::AttentionResult result;
-  Tensor output;
-  Tensor weights;
-  Tensor log_sum_exp;
+  PerOutput<Tensor> payloads;
 };
 
 // Reads a field of bytes; `message_size_bytes` bounds what is allocated for it.
@@ -49,25 +49,23 @@ absl::Status ReadResult(CodedInputStream& stream, v1::AttentionResult& result) {
   return absl::OkStatus();
 }
 
+constexpr std::uint32_t BytesTag(int field_number) {
+  return WireFormatLite::MakeTag(field_number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+}
+
+absl::Status ReadField(CodedInputStream& stream, std::uint32_t tag, std::size_t message_size_bytes, Parts& parts) {
+  if (tag == BytesTag(v1::AttendResponse::kResultFieldNumber)) return ReadResult(stream, parts.result);
+  for (const OutputTensor& tensor : OutputTensors()) {
+    if (tag != BytesTag(tensor.data_field_number)) continue;
+    return ReadPayload(stream, message_size_bytes, tensor.name, parts.payloads[tensor.output]);
+  }
+  return WireFormatLite::SkipField(&stream, tag) ? absl::OkStatus() : Malformed();
+}
+
 absl::StatusOr<Parts> ReadParts(CodedInputStream& stream, std::size_t message_size_bytes) {
-  constexpr auto kTag = [](int field_number) {
-    return WireFormatLite::MakeTag(field_number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
-  };
   Parts parts;
   while (const std::uint32_t tag = stream.ReadTag()) {
-    absl::Status status;
-    if (tag == kTag(v1::AttendResponse::kResultFieldNumber)) {
-      status = ReadResult(stream, parts.result);
-    } else if (tag == kTag(v1::AttendResponse::kOutputDataFieldNumber)) {
-      status = ReadPayload(stream, message_size_bytes, "output", parts.output);
-    } else if (tag == kTag(v1::AttendResponse::kWeightsDataFieldNumber)) {
-      status = ReadPayload(stream, message_size_bytes, "weights", parts.weights);
-    } else if (tag == kTag(v1::AttendResponse::kLogSumExpDataFieldNumber)) {
-      status = ReadPayload(stream, message_size_bytes, "log_sum_exp", parts.log_sum_exp);
-    } else if (!WireFormatLite::SkipField(&stream, tag)) {
-      status = Malformed();
-    }
-    if (!status.ok()) return status;
+    if (absl::Status status = ReadField(stream, tag, message_size_bytes, parts); !status.ok()) return status;
   }
   if (!stream.ConsumedEntireMessage()) return Malformed();
   return parts;
@@ -94,6 +92,8 @@ absl::StatusOr<ElementType> FromProto(v1::ElementType type, absl::string_view na
       return ElementType::kBfloat16;
     case v1::ELEMENT_TYPE_FLOAT16:
       return ElementType::kFloat16;
+    case v1::ELEMENT_TYPE_INT32:
+      return ElementType::kInt32;
     default:
       return absl::InternalError(absl::StrCat("the server's answer has an element type for ", name,
                                               " that this client does not know: ", static_cast<int>(type)));
@@ -111,7 +111,9 @@ Report FromProto(const v1::Report& report) {
           .decode_seconds = report.decode_seconds(),
           .queue_seconds = report.queue_seconds(),
           .compute_seconds = report.compute_seconds(),
-          .encode_seconds = report.encode_seconds()};
+          .encode_seconds = report.encode_seconds(),
+          .fingerprint = report.fingerprint(),
+          .summary_tiles = report.summary_tiles()};
 }
 
 absl::StatusOr<AttendResult> DecodeResponse(grpc::ByteBuffer* message) {
@@ -127,18 +129,12 @@ absl::StatusOr<AttendResult> DecodeResponse(CodedInputStream& stream, std::size_
 
   AttendResult result;
   result.report = FromProto(parts->result.report());
-  auto output = Describe(std::move(parts->output), parts->result.output(), "output");
-  if (!output.ok()) return output.status();
-  result.output = *std::move(output);
-  if (parts->result.has_weights()) {
-    auto weights = Describe(std::move(parts->weights), parts->result.weights(), "weights");
-    if (!weights.ok()) return weights.status();
-    result.weights = *std::move(weights);
-  }
-  if (parts->result.has_log_sum_exp()) {
-    auto log_sum_exp = Describe(std::move(parts->log_sum_exp), parts->result.log_sum_exp(), "log_sum_exp");
-    if (!log_sum_exp.ok()) return log_sum_exp.status();
-    result.log_sum_exp = *std::move(log_sum_exp);
+  for (const OutputTensor& tensor : OutputTensors()) {
+    const v1::TensorDescription* const description = tensor.description(parts->result);
+    if (description == nullptr) continue;
+    auto described = Describe(std::move(parts->payloads[tensor.output]), *description, tensor.name);
+    if (!described.ok()) return described.status();
+    Set(result, tensor.output, *std::move(described));
   }
   return result;
 }

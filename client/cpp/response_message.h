@@ -9,7 +9,7 @@
 
 #include <cstddef>
 
-#include "client/cpp/client.h"
+#include "client/cpp/attention.h"
 
 namespace attnd {
 

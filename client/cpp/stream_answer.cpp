@@ -1,7 +1,6 @@
 #include "client/cpp/stream_answer.h"
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/string_view.h>
 
 #include <utility>
 
@@ -13,13 +12,6 @@ namespace {
 template <typename... Text>
 absl::Status Contradiction(const Text&... text) {
   return absl::InternalError(absl::StrCat("the server's answer contradicts itself: ", text...));
-}
-
-absl::Status Create(const TypedShape& shape, absl::string_view name, Tensor& tensor) {
-  auto created = Tensor::Create(shape.element_type, shape.shape, name);
-  if (!created.ok()) return created.status();
-  tensor = *std::move(created);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -41,7 +33,8 @@ absl::Status StreamAnswer::Add(const StreamAnswerEnvelope& envelope, grpc::ByteB
 
 absl::StatusOr<AttendResult> StreamAnswer::Finish() {
   if (!result_) return Contradiction("it ends OK without a result");
-  for (const Arriving& arriving : arriving_) {
+  for (const OutputTensor& tensor : OutputTensors()) {
+    const Arriving& arriving = arriving_[tensor.output];
     if (arriving.tensor == nullptr || arriving.received_bytes == arriving.tensor->size_bytes()) continue;
     return Contradiction("it ends OK after ", arriving.received_bytes, " bytes of a tensor of ",
                          arriving.tensor->size_bytes());
@@ -67,20 +60,19 @@ absl::Status StreamAnswer::AddResult(grpc::ByteBuffer* message, const Section& s
   if (!shapes.ok()) return shapes.status();
   if (!expected_) return Contradiction("there is one to a request that is no problem");
   // Before memory is taken, so that a server can make this client take no more than was asked for.
-  absl::Status status = CheckShapes(*expected_, *shapes);
-  if (!status.ok()) return status;
+  if (absl::Status status = CheckShapes(*expected_, *shapes); !status.ok()) return status;
 
   AttendResult& result = result_.emplace();
   result.report = FromProto(described->report());
-  status = Create(shapes->output, "output", result.output);
-  if (status.ok() && shapes->weights) status = Create(*shapes->weights, "weights", result.weights.emplace());
-  if (status.ok() && shapes->log_sum_exp) {
-    status = Create(*shapes->log_sum_exp, "log_sum_exp", result.log_sum_exp.emplace());
+  for (const OutputTensor& tensor : OutputTensors()) {
+    const std::optional<TypedShape>& shape = (*shapes)[tensor.output];
+    if (!shape) continue;
+    auto created = Tensor::Create(shape->element_type, shape->shape, tensor.name);
+    if (!created.ok()) return created.status();
+    Set(result, tensor.output, *std::move(created));
+    arriving_[tensor.output] = {.tensor = attnd::Find(result, tensor.output)};
   }
-  arriving_ = {{{&result.output, 0},
-                {result.weights ? &*result.weights : nullptr, 0},
-                {result.log_sum_exp ? &*result.log_sum_exp : nullptr, 0}}};
-  return status;
+  return absl::OkStatus();
 }
 
 absl::Status StreamAnswer::AddPart(grpc::ByteBuffer* message, const Section& section) {
@@ -104,11 +96,12 @@ absl::Status StreamAnswer::AddPart(grpc::ByteBuffer* message, const Section& sec
 }
 
 StreamAnswer::Arriving* StreamAnswer::Find(v1::TensorName name) {
-  Arriving* arriving = nullptr;
-  if (name == v1::TENSOR_NAME_OUTPUT) arriving = &arriving_[0];
-  if (name == v1::TENSOR_NAME_WEIGHTS) arriving = &arriving_[1];
-  if (name == v1::TENSOR_NAME_LOG_SUM_EXP) arriving = &arriving_[2];
-  return arriving != nullptr && arriving->tensor != nullptr ? arriving : nullptr;
+  for (const OutputTensor& tensor : OutputTensors()) {
+    if (tensor.tensor != name) continue;
+    Arriving& arriving = arriving_[tensor.output];
+    return arriving.tensor == nullptr ? nullptr : &arriving;
+  }
+  return nullptr;
 }
 
 }  // namespace attnd

@@ -5,13 +5,13 @@
 #include <absl/status/statusor.h>
 #include <grpcpp/support/byte_buffer.h>
 
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <utility>
 
 #include "client/cpp/answer_shapes.h"
-#include "client/cpp/client.h"
+#include "client/cpp/attention.h"
+#include "client/cpp/result_tensors.h"
 #include "client/cpp/stream_message.h"
 
 namespace attnd {
@@ -34,8 +34,8 @@ class StreamAnswer {
  private:
   // A tensor that comes in parts, in order.
   struct Arriving {
-    Tensor* tensor;
-    std::size_t received_bytes;
+    Tensor* tensor = nullptr;  // null where the answer has none
+    std::size_t received_bytes = 0;
   };
 
   absl::Status AddResponse(grpc::ByteBuffer* message, const Section& section);
@@ -46,8 +46,7 @@ class StreamAnswer {
 
   const std::optional<AnswerShapes> expected_;
   std::optional<AttendResult> result_;
-  // Of output, weights and log-sum-exp.
-  std::array<Arriving, 3> arriving_ = {};
+  PerOutput<Arriving> arriving_;
 };
 
 }  // namespace attnd

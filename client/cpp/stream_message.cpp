@@ -160,11 +160,7 @@ grpc::ByteBuffer EncodeStart(std::uint64_t id, std::optional<double> timeout_sec
   v1::StreamStart& start = *message.mutable_start();
   *start.mutable_problem() = request.problem;
   for (const RequestTensor& tensor : request.tensors) {
-    const auto size_bytes = static_cast<std::int64_t>(tensor.size_bytes);
-    if (tensor.tensor == v1::TENSOR_NAME_QUERY) start.set_query_size_bytes(size_bytes);
-    if (tensor.tensor == v1::TENSOR_NAME_KEY) start.set_key_size_bytes(size_bytes);
-    if (tensor.tensor == v1::TENSOR_NAME_VALUE) start.set_value_size_bytes(size_bytes);
-    if (tensor.tensor == v1::TENSOR_NAME_MASK) start.set_mask_size_bytes(size_bytes);
+    (start.*tensor.input->set_size_bytes)(static_cast<std::int64_t>(tensor.size_bytes));
   }
   return Serialize(message);
 }
@@ -172,7 +168,7 @@ grpc::ByteBuffer EncodeStart(std::uint64_t id, std::optional<double> timeout_sec
 grpc::ByteBuffer EncodePart(std::uint64_t id, const RequestTensor& tensor, std::size_t offset_bytes,
                             std::size_t size_bytes) {
   v1::TensorPart header;
-  header.set_tensor(tensor.tensor);
+  header.set_tensor(tensor.input->tensor);
   header.set_offset_bytes(static_cast<std::int64_t>(offset_bytes));
   MessagePart part{header.SerializeAsString() + FieldPrefix(v1::TensorPart::kDataFieldNumber, size_bytes),
                    tensor.data + offset_bytes, size_bytes};

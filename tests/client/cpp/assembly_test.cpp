@@ -52,10 +52,12 @@ TEST_F(AssemblyTest, TheReportSaysWhatWasDoneForAllPieces) {
                  .compute_seconds = 0.5};
   for (const char* kernel : {"fast", "slow", "fast"}) {
     part.report.kernel = kernel;
+    part.report.fingerprint = std::string("attnd 1.2.3 ") + kernel;
     ASSERT_TRUE(assembly.Add(piece_, part).ok());
   }
   const Report report = assembly.Take().report;
   EXPECT_EQ(report.kernel, "fast, slow");
+  EXPECT_EQ(report.fingerprint, "attnd 1.2.3 fast, attnd 1.2.3 slow");
   EXPECT_EQ(report.query_tile_rows, 64);
   EXPECT_EQ(report.key_tile_keys, 256);
   EXPECT_EQ(report.computed_tiles, 9);

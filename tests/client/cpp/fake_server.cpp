@@ -71,6 +71,13 @@ grpc::Status FakeServer::Service::StreamAttend(grpc::ServerContext* context, Mes
   return owner_.options_.stream(*context, *stream);
 }
 
+grpc::Status FakeServer::Service::MergePartials(grpc::ServerContext*, const v1::MergePartialsRequest* request,
+                                                v1::MergePartialsResponse* response) {
+  if (!owner_.options_.merge) return {grpc::StatusCode::UNIMPLEMENTED, "no MergePartials"};
+  ++owner_.call_count_;
+  return owner_.options_.merge(*request, *response);
+}
+
 grpc::Status FakeServer::Service::GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*,
                                                 v1::GetServerInfoResponse* response) {
   *response = owner_.options_.info;

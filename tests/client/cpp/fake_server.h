@@ -30,6 +30,10 @@ grpc::Status AnswerQuery(grpc::ServerContext& context, const v1::AttendRequest& 
 grpc::Status WaitUntilCancelled(grpc::ServerContext& context, const v1::AttendRequest& request,
                                 v1::AttendResponse& response);
 
+// Called once for each MergePartials.
+using MergeHandler =
+    std::function<grpc::Status(const v1::MergePartialsRequest& request, v1::MergePartialsResponse& response)>;
+
 // A request with one query, key and value, that a FakeServer takes. Its views refer to constants.
 AttendRequest SmallRequest();
 
@@ -42,6 +46,8 @@ struct FakeServerOptions {
   v1::GetServerInfoResponse info = {};
   // Default: the server has no StreamAttend.
   StreamHandler stream = {};
+  // Default: the server has no MergePartials.
+  MergeHandler merge = {};
 };
 
 class FakeServer {
@@ -55,7 +61,7 @@ class FakeServer {
 
   // "127.0.0.1:PORT" or "unix:PATH".
   const std::string& address() const { return address_; }
-  // Calls of Attend and of StreamAttend that arrived.
+  // Calls of Attend, StreamAttend and MergePartials that arrived.
   int call_count() const { return call_count_; }
   void SetServing(bool is_serving);
   // Lets the calls that it has end, and takes no others.
@@ -68,6 +74,8 @@ class FakeServer {
     grpc::Status Attend(grpc::ServerContext* context, const v1::AttendRequest* request,
                         v1::AttendResponse* response) override;
     grpc::Status StreamAttend(grpc::ServerContext* context, MessageStream* stream) override;
+    grpc::Status MergePartials(grpc::ServerContext* context, const v1::MergePartialsRequest* request,
+                               v1::MergePartialsResponse* response) override;
     grpc::Status GetServerInfo(grpc::ServerContext* context, const v1::GetServerInfoRequest* request,
                                v1::GetServerInfoResponse* response) override;
 

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace attnd {
@@ -128,6 +129,64 @@ TEST_F(KeyRangeMergeTest, ScoresOfMinusInfinityWeighNothingUnlessThereAreNoOther
   const auto only = Merge({nothing, {{5, 10}, {kNan, kNan}, -kInfinity}});
   EXPECT_THAT(Output(only), ElementsAre(IsNan(), IsNan()));
   EXPECT_EQ(only.CountEmptyRows(), 0);
+}
+
+// Two heads with one row of one value each, and a sink each.
+KeyRangeMerge MergeWithSinks(EmptyRow empty_row, std::vector<float> sinks) {
+  return {{.query_heads = 2, .query_rows = 1, .value_head_size = 1, .keys = 10},
+          Layout::kBhsd,
+          empty_row,
+          std::move(sinks)};
+}
+
+TEST_F(KeyRangeMergeTest, ASinkWeighsInOnce) {
+  auto merge = MergeWithSinks(EmptyRow::kZero, {std::log(4.0F), -kInfinity});
+  const float log_sum_exps[][2] = {{std::log(1.0F), std::log(1.0F)}, {std::log(3.0F), std::log(3.0F)}};
+  const float outputs[][2] = {{1, 1}, {5, 5}};
+  merge.Add({0, 4}, outputs[0], log_sum_exps[0]);
+  merge.Add({4, 10}, outputs[1], log_sum_exps[1]);
+  float output[2];
+  merge.GetOutput(output);
+  EXPECT_THAT(output, ElementsAre(FloatEq(2), FloatEq(4)));
+  float log_sum_exp[2];
+  merge.GetLogSumExp(log_sum_exp);
+  EXPECT_THAT(log_sum_exp, ElementsAre(FloatEq(std::log(8.0F)), FloatEq(std::log(4.0F))));
+  std::vector<float> weights(20, 0.25F);
+  merge.ScaleWeights(weights.data(), 10);
+  EXPECT_FLOAT_EQ(weights[0], 0.25F / 8);
+  EXPECT_FLOAT_EQ(weights[9], 0.25F * 3 / 8);
+  EXPECT_FLOAT_EQ(weights[19], 0.25F * 3 / 4);
+}
+
+TEST_F(KeyRangeMergeTest, ASinkCountsInARowThatSeesNoKeyButDoesNotFillIt) {
+  for (const EmptyRow empty_row : {EmptyRow::kZero, EmptyRow::kMeanOfAllValues}) {
+    const float mean = empty_row == EmptyRow::kZero ? 0 : 7;
+    auto merge = MergeWithSinks(empty_row, {2, 2000});
+    for (const Range keys : {Range{0, 4}, Range{4, 10}}) {
+      merge.Add(keys, std::vector{mean, mean}.data(), std::vector{-kInfinity, -kInfinity}.data());
+    }
+    float output[2];
+    merge.GetOutput(output);
+    EXPECT_THAT(output, ElementsAre(mean, mean));
+    float log_sum_exp[2];
+    merge.GetLogSumExp(log_sum_exp);
+    EXPECT_THAT(log_sum_exp, ElementsAre(2, 2000));
+    EXPECT_EQ(merge.CountEmptyRows(), 2);
+  }
+}
+
+TEST_F(KeyRangeMergeTest, PaddingIsNoEmptyRowAndHasNoSink) {
+  KeyRangeMerge merge({.query_heads = 1, .query_rows = 3, .value_head_size = 1, .keys = 2, .query_length = 1},
+                      Layout::kBhsd, EmptyRow::kMeanOfAllValues, {5});
+  const std::vector<float> nothing(3, -kInfinity);
+  merge.Add({0, 1}, std::vector<float>{4, 0, 0}.data(), nothing.data());
+  merge.Add({1, 2}, std::vector<float>{6, 0, 0}.data(), nothing.data());
+  std::vector<float> numbers(3);
+  merge.GetOutput(numbers.data());
+  EXPECT_THAT(numbers, ElementsAre(5, 0, 0));
+  merge.GetLogSumExp(numbers.data());
+  EXPECT_THAT(numbers, ElementsAre(5, -kInfinity, -kInfinity));
+  EXPECT_EQ(merge.CountEmptyRows(), 1);
 }
 
 TEST_F(KeyRangeMergeTest, RowsAndHeadsInTheOrderOfTheLayout) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -88,6 +89,67 @@ TEST_F(LargeCallTest, BelowAMebibyteNoLimitIsAskedFor) {
   for (TensorView* view : {&request.query, &request.key, &request.value}) view->shape[0] = 10;
   const auto result = client.Attend(request, WithinAMinute());
   ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(server.call_count(), 1);
+}
+
+// Answers requests in parts with their query.
+grpc::Status AnswerParts(grpc::ServerContext&, test::MessageStream& messages) {
+  v1::StreamAttendRequest message;
+  v1::AttentionProblem problem;
+  std::string query;
+  std::int64_t left_bytes = 0;
+  while (messages.Read(&message)) {
+    if (message.has_start()) {
+      problem = message.start().problem();
+      left_bytes =
+          message.start().query_size_bytes() + message.start().key_size_bytes() + message.start().value_size_bytes();
+      continue;
+    }
+    if (message.part().tensor() == v1::TENSOR_NAME_QUERY) query += message.part().data();
+    left_bytes -= static_cast<std::int64_t>(message.part().data().size());
+    if (left_bytes > 0) continue;
+    v1::StreamAttendResponse answer;
+    answer.set_id(message.id());
+    v1::AttentionResult& result = *answer.mutable_response()->mutable_result();
+    *result.mutable_output() = problem.query();
+    answer.mutable_response()->set_output_data(query);
+    if (problem.summaries().entropy()) {
+      result.mutable_entropy()->set_element_type(v1::ELEMENT_TYPE_FLOAT32);
+      for (const std::int64_t size : {kEntries, std::int64_t{1024}}) result.mutable_entropy()->add_shape(size);
+      answer.mutable_response()->set_entropy_data(std::string(kEntries * 1024 * sizeof(float), '\0'));
+    }
+    answer.mutable_status();
+    messages.Write(answer);
+  }
+  return grpc::Status::OK;
+}
+
+TEST_F(LargeCallTest, SummariesAreNotCutAndGoInParts) {
+  const FakeServer server(test::AnswerQuery, WithSmallMessages(AnswerParts));
+  Client client(server.address());
+  AttendRequest request = Request();
+  request.summaries.entropy = true;
+  const auto result = client.Attend(request, WithinAMinute());
+  ExpectTheQuery(result);
+  EXPECT_EQ(result->entropy->shape(), (Shape{kEntries, 1024}));
+  EXPECT_EQ(server.call_count(), 1);
+}
+
+TEST_F(LargeCallTest, ARaggedBatchIsNotCutAndGoesInParts) {
+  const FakeServer server(test::AnswerQuery, WithSmallMessages(AnswerParts));
+  Client client(server.address());
+  AttendRequest request = Request();
+  request.ragged = RaggedBatch{.query_offsets = {0, kEntries}, .key_offsets = {0, kEntries}};
+  ExpectTheQuery(client.Attend(request, WithinAMinute()));
+  EXPECT_EQ(server.call_count(), 1);
+}
+
+TEST_F(LargeCallTest, SummariesOfASmallProblemAreOneMessage) {
+  const FakeServer server;  // without streams
+  Client client(server.address());
+  AttendRequest request = test::SmallRequest();
+  request.summaries.entropy = true;
+  EXPECT_TRUE(client.Attend(request, WithinAMinute()).ok());
   EXPECT_EQ(server.call_count(), 1);
 }
 

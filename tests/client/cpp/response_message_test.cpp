@@ -72,6 +72,8 @@ v1::AttendResponse WholeAnswer() {
   report.set_queue_seconds(0.25);
   report.set_compute_seconds(0.5);
   report.set_encode_seconds(0.75);
+  report.set_fingerprint("attnd 1.2.3");
+  report.set_summary_tiles(8);
   return response;
 }
 
@@ -107,6 +109,48 @@ TEST(ResponseMessage, IsReadWhole) {
   EXPECT_EQ(result->report.queue_seconds, 0.25);
   EXPECT_EQ(result->report.compute_seconds, 0.5);
   EXPECT_EQ(result->report.encode_seconds, 0.75);
+  EXPECT_EQ(result->report.fingerprint, "attnd 1.2.3");
+  EXPECT_EQ(result->report.summary_tiles, 8);
+}
+
+// Each in its place: tensor n of the table has n + 1 elements, all of value n.
+TEST(ResponseMessage, HoldsEveryTensor) {
+  v1::AttendResponse response;
+  v1::AttentionResult& result = *response.mutable_result();
+  auto add = [n = 0](v1::TensorDescription& tensor, v1::ElementType type, std::string& data) mutable {
+    SetTensor(tensor, type, {n + 1});
+    for (int i = 0; i <= n; ++i) data.append({static_cast<char>(n), 0, 0, 0});
+    ++n;
+  };
+  add(*result.mutable_output(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_output_data());
+  add(*result.mutable_weights(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_weights_data());
+  add(*result.mutable_log_sum_exp(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_log_sum_exp_data());
+  add(*result.mutable_matrix(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_matrix_data());
+  add(*result.mutable_top_keys(), v1::ELEMENT_TYPE_INT32, *response.mutable_top_keys_data());
+  add(*result.mutable_top_weights(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_top_weights_data());
+  add(*result.mutable_entropy(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_entropy_data());
+  add(*result.mutable_largest_weight(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_largest_weight_data());
+  add(*result.mutable_first_keys_weight(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_first_keys_weight_data());
+  add(*result.mutable_mean_distance(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_mean_distance_data());
+  add(*result.mutable_received_sum(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_received_sum_data());
+  add(*result.mutable_received_maximum(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_received_maximum_data());
+  add(*result.mutable_pooled_map(), v1::ELEMENT_TYPE_FLOAT32, *response.mutable_pooled_map_data());
+
+  const auto read = Read(response.SerializeAsString());
+  ASSERT_TRUE(read.ok()) << read.status();
+  const std::vector<NamedTensor> tensors = TensorsOf(*read);
+  const char* const names[] = {
+      "output",    "weights",        "log_sum_exp",       "matrix",        "top_keys",     "top_weights",
+      "entropy",   "largest_weight", "first_keys_weight", "mean_distance", "received_sum", "received_maximum",
+      "pooled_map"};
+  ASSERT_EQ(tensors.size(), std::size(names));
+  for (std::size_t n = 0; n < std::size(names); ++n) {
+    EXPECT_EQ(tensors[n].name, names[n]);
+    EXPECT_EQ(tensors[n].tensor->shape(), (Shape{static_cast<std::int64_t>(n) + 1}));
+    EXPECT_EQ(tensors[n].tensor->elements<std::int32_t>()[n], static_cast<std::int32_t>(n));
+  }
+  EXPECT_EQ(read->top_keys->element_type(), ElementType::kInt32);
+  EXPECT_EQ(read->pooled_map->shape(), (Shape{13}));
 }
 
 TEST(ResponseMessage, LeavesOutWhatWasNotAskedFor) {
@@ -241,6 +285,7 @@ TEST(ResponseMessage, DamagedAnswersAreReadAsProtobufReadsThem) {
   // Without text, of which protobuf would log what is no UTF-8.
   v1::AttendResponse answer = WholeAnswer();
   answer.mutable_result()->mutable_report()->clear_kernel();
+  answer.mutable_result()->mutable_report()->clear_fingerprint();
   const std::string whole = answer.SerializeAsString();
   test::Random random = test::SeededRandom();
   const auto below = [&](std::size_t end) { return std::uniform_int_distribution<std::size_t>(0, end - 1)(random); };

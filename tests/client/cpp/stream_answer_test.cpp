@@ -19,9 +19,10 @@ using testing::HasSubstr;
 
 // A 2×2 float32 output and its log-sum-exp.
 AnswerShapes Expected() {
-  return {.output = {ElementType::kFloat32, {2, 2}},
-          .weights = std::nullopt,
-          .log_sum_exp = TypedShape{ElementType::kFloat32, {2}}};
+  AnswerShapes shapes;
+  shapes[Output::kOutput] = TypedShape{ElementType::kFloat32, {2, 2}};
+  shapes[Output::kLogSumExp] = TypedShape{ElementType::kFloat32, {2}};
+  return shapes;
 }
 
 constexpr char kResult[] = R"(result {

@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::size_t kGiB = std::size_t{1} << 30;
 
-RequestTensor Tensor(v1::TensorName name, std::size_t size_bytes, const void* data = nullptr) {
-  return {name, v1::AttendRequest::kQueryDataFieldNumber, "tensor", static_cast<const std::byte*>(data), size_bytes};
+RequestTensor Tensor(Input input, std::size_t size_bytes, const void* data = nullptr) {
+  return {&InputTensors()[static_cast<std::size_t>(input)], static_cast<const std::byte*>(data), size_bytes};
 }
 
 StreamCall CallOf(std::vector<RequestTensor> tensors, absl::Time deadline = absl::InfiniteFuture()) {
@@ -37,7 +37,7 @@ v1::StreamAttendRequest Parsed(const grpc::ByteBuffer& buffer) {
 TEST(StreamCall, PartsFollowEachOtherWithoutGaps) {
   const std::size_t sizes_bytes[] = {3 * kGiB + 5, 1, 5 * kGiB, kPartBytes};
   std::vector<RequestTensor> tensors;
-  for (const std::size_t size_bytes : sizes_bytes) tensors.push_back(Tensor(v1::TENSOR_NAME_QUERY, size_bytes));
+  for (const std::size_t size_bytes : sizes_bytes) tensors.push_back(Tensor(Input::kQuery, size_bytes));
   StreamCall call = CallOf(tensors);
   EXPECT_FALSE(call.goes_whole);
 
@@ -60,12 +60,12 @@ TEST(StreamCall, PartsFollowEachOtherWithoutGaps) {
 }
 
 TEST(StreamCall, GoesWholeUpToAPart) {
-  EXPECT_TRUE(CallOf({Tensor(v1::TENSOR_NAME_QUERY, kPartBytes)}).goes_whole);
-  EXPECT_FALSE(CallOf({Tensor(v1::TENSOR_NAME_QUERY, kPartBytes), Tensor(v1::TENSOR_NAME_KEY, 1)}).goes_whole);
+  EXPECT_TRUE(CallOf({Tensor(Input::kQuery, kPartBytes)}).goes_whole);
+  EXPECT_FALSE(CallOf({Tensor(Input::kQuery, kPartBytes), Tensor(Input::kKey, 1)}).goes_whole);
 }
 
 TEST(StreamCall, BeginsAgainFromItsBeginning) {
-  StreamCall call = CallOf({Tensor(v1::TENSOR_NAME_QUERY, 3 * kPartBytes)});
+  StreamCall call = CallOf({Tensor(Input::kQuery, 3 * kPartBytes)});
   for (int i = 0; i < 3; ++i) call.NextPiece();
   call.Rewind();
   EXPECT_EQ(call.NextPiece().kind, RequestPiece::Kind::kStart);
@@ -78,7 +78,7 @@ TEST(StreamCall, APartBeyond4GiBIsFromThere) {
   void* const memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ASSERT_NE(memory, MAP_FAILED);
   static_cast<char*>(memory)[4 * kGiB + 3] = 'x';
-  const StreamCall call = CallOf({Tensor(v1::TENSOR_NAME_VALUE, kSize, memory)});
+  const StreamCall call = CallOf({Tensor(Input::kValue, kSize, memory)});
   const auto message =
       Parsed(call.Encode(7, {.kind = RequestPiece::Kind::kPart, .tensor = 0, .section = {4 * kGiB, 10}}));
   munmap(memory, kSize);

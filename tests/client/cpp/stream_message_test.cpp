@@ -66,12 +66,18 @@ TEST(StreamMessage, TheIdComesFirst) {
   }
 }
 
+// As many bytes of each tensor as nobody else has.
 TEST(StreamMessage, TheStartSaysHowMuchFollows) {
+  static constexpr float kMemory[16] = {};
   AttendRequest request = test::SmallRequest();
   request.key.shape = {2, 4};
   request.value.shape = {3, 4};
-  static constexpr std::uint8_t kMask[] = {1, 0};
-  request.mask.boolean = TensorView{ElementType::kBool, {1, 2}, kMask};
+  request.mask.boolean = TensorView{ElementType::kBool, {1, 2}, kMemory};
+  request.bias = TensorView{ElementType::kFloat16, {2}, kMemory};
+  request.mask.segments =
+      SegmentIds{.query = {ElementType::kInt32, {2}, kMemory}, .key = {ElementType::kInt32, {3}, kMemory}};
+  request.mask.blocks =
+      BlockMask{.query_block_rows = 1, .key_block_keys = 1, .tensor = {ElementType::kBool, {7}, kMemory}};
   const auto message = Parsed(EncodeStart(6, std::nullopt, *DescribeRequest(request)));
   EXPECT_EQ(message.id(), 6u);
   EXPECT_FALSE(message.has_timeout_seconds());
@@ -80,6 +86,10 @@ TEST(StreamMessage, TheStartSaysHowMuchFollows) {
   EXPECT_EQ(message.start().key_size_bytes(), 32);
   EXPECT_EQ(message.start().value_size_bytes(), 48);
   EXPECT_EQ(message.start().mask_size_bytes(), 2);
+  EXPECT_EQ(message.start().bias_size_bytes(), 4);
+  EXPECT_EQ(message.start().query_segment_ids_size_bytes(), 8);
+  EXPECT_EQ(message.start().key_segment_ids_size_bytes(), 12);
+  EXPECT_EQ(message.start().block_mask_size_bytes(), 7);
 }
 
 TEST(StreamMessage, APartIsSomeOfATensor) {
