@@ -121,7 +121,8 @@ absl::Status AttentionLayer::LabelTop(Inputs& inputs, const Tokens& tokens) {
     return absl::InvalidArgumentError(absl::StrCat(selection_.names.tensor, ": holds key ",
                                                    smallest < -1 ? smallest : largest, ", expected -1 to ", INT32_MAX));
   }
-  const std::int64_t key_count = std::max(largest + 1, CountOf(tokens.of_keys()).value_or(0));
+  // Where nothing tells how many keys there are, at least as many as queries are taken to be.
+  const std::int64_t key_count = std::max(largest + 1, CountOf(tokens.of_keys()).value_or(array_rows_));
   auto labels = LabelsFor(tokens, array_rows_, key_count);
   if (!labels.ok()) return labels.status();
   labels_ = *std::move(labels);

@@ -36,6 +36,10 @@ class AttentionLayer {
   std::int64_t head_count() const { return heads_; }
   std::int64_t rows() const { return static_cast<std::int64_t>(labels_.queries.size()); }
   std::int64_t columns() const { return static_cast<std::int64_t>(labels_.keys.size()); }
+  // k of top keys.
+  std::int64_t places() const { return array_columns_; }
+  // Of the tensor.
+  const Shape& shape() const { return array_.shape; }
   const Labels& labels() const { return labels_; }
 
   // INVALID_ARGUMENT with the option's name in its text where there is no such head.

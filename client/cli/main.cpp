@@ -290,6 +290,13 @@ void AddShownFiles(CLI::App& command, ShowOptions& options) {
                 "In the picture, all heads: a row for each layer, each head\nby its own largest weight")
       ->needs(png)
       ->group(group);
+  command
+      .add_option("--html", options.html,
+                  "A page that needs no network: all heads of all layers,\nor of --layer, in all kinds, or in --kind; "
+                  "with the weight\nof each cell. Weights are kept in 16 bits, or in 8 where\nthere are more than 4 "
+                  "million")
+      ->option_text("FILE")
+      ->group(group);
 }
 
 void AddShow(CLI::App& app, Run& run) {

@@ -3,7 +3,9 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <utility>
@@ -17,6 +19,7 @@
 #include "client/cli/file_commands.h"
 #include "client/cli/heat_map.h"
 #include "client/cli/inputs.h"
+#include "client/cli/page.h"
 #include "client/cli/picture.h"
 #include "client/cli/png.h"
 #include "client/cli/terminal.h"
@@ -132,13 +135,37 @@ absl::Status WritePng(Inputs& inputs, const ShowOptions& options, Kind kind) {
   return absl::OkStatus();
 }
 
+absl::Status WriteHtml(Inputs& inputs, const ShowOptions& options, const std::vector<Kind>& kinds) {
+  const std::string& file = options.input.empty() ? options.names.weights : options.input;
+  PageSource source{.title = std::filesystem::path(file).filename().string(), .batch = options.batch, .kinds = {}};
+  for (const Kind kind : kinds) {
+    auto layers = OpenLayers(inputs, options, kind);
+    if (!layers.ok()) return layers.status();
+    source.kinds.push_back(*std::move(layers));
+  }
+  const auto page = MakePage(source);
+  if (!page.ok()) return page.status();
+  std::size_t size_bytes = 0;
+  std::vector<std::span<const std::byte>> pieces;
+  for (const std::string& piece : *page) {
+    pieces.push_back(std::as_bytes(std::span(piece)));
+    size_bytes += piece.size();
+  }
+  if (absl::Status status = WriteFile(options.html, pieces); !status.ok()) return status;
+  std::printf("%s: %.1f MB\n", Printable(options.html).c_str(), static_cast<double>(size_bytes) / 1e6);
+  return absl::OkStatus();
+}
+
 absl::Status Show(const ShowOptions& options) {
   auto inputs = Inputs::Open(options.input);
   if (!inputs.ok()) return inputs.status();
   const auto kinds = KindsToShow(*inputs, options);
   if (!kinds.ok()) return kinds.status();
-  if (options.png.empty()) return ShowInTerminal(*inputs, options, kinds->front());
-  return WritePng(*inputs, options, kinds->front());
+  if (options.png.empty() && options.html.empty()) return ShowInTerminal(*inputs, options, kinds->front());
+  if (!options.png.empty()) {
+    if (absl::Status status = WritePng(*inputs, options, kinds->front()); !status.ok()) return status;
+  }
+  return options.html.empty() ? absl::OkStatus() : WriteHtml(*inputs, options, *kinds);
 }
 
 }  // namespace
