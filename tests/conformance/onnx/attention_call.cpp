@@ -9,16 +9,16 @@ namespace attnd::test {
 namespace {
 
 void CheckNames(const OnnxCase& onnx) {
-  static const std::set<std::string> kAttributes = {
+  static const std::set<std::string> attributes = {
       "is_causal", "kv_num_heads",      "left_window_size", "q_num_heads",      "qk_matmul_output_mode",
       "scale",     "right_window_size", "softcap",          "softmax_precision"};
-  static const std::set<std::string> kInputs = {
+  static const std::set<std::string> inputs = {
       "Q", "K", "V", "attn_mask", "past_key", "past_value", "nonpad_kv_seqlen"};
   for (const auto& [name, value] : onnx.attributes) {
-    if (!kAttributes.contains(name)) throw std::invalid_argument(onnx.name + " has the unknown attribute " + name);
+    if (!attributes.contains(name)) throw std::invalid_argument(onnx.name + " has the unknown attribute " + name);
   }
   for (const auto& [name, array] : onnx.inputs) {
-    if (!kInputs.contains(name)) throw std::invalid_argument(onnx.name + " has the unknown input " + name);
+    if (!inputs.contains(name)) throw std::invalid_argument(onnx.name + " has the unknown input " + name);
   }
 }
 

@@ -15,12 +15,12 @@ using core::Input;
 using core::Output;
 
 core::TensorDescription Describe(const HeldArray& array) {
-  static const std::map<cli::DataType, core::ElementType> kTypes = {
+  static const std::map<cli::DataType, core::ElementType> types = {
       {cli::DataType::kFloat32, core::ElementType::kFloat32},
       {cli::DataType::kBfloat16, core::ElementType::kBfloat16},
       {cli::DataType::kFloat16, core::ElementType::kFloat16},
       {cli::DataType::kBool, core::ElementType::kBool}};
-  return {kTypes.at(array.type), core::Shape(array.shape.begin(), array.shape.end())};
+  return {types.at(array.type), core::Shape(array.shape.begin(), array.shape.end())};
 }
 
 void DescribeMasks(const AttentionCall& call, core::ProblemDescription& description) {
@@ -50,12 +50,12 @@ core::ProblemDescription Describe(const AttentionCall& call) {
   if (call.bias) description.modifiers.bias = Describe(*call.bias);
   description.modifiers.soft_cap = call.soft_cap;
   if (call.matrix) {
-    static const std::map<CallStage, core::MatrixStage> kStages = {
+    static const std::map<CallStage, core::MatrixStage> stages = {
         {CallStage::kScaled, core::MatrixStage::kScaled},
         {CallStage::kSoftCapped, core::MatrixStage::kSoftCapped},
         {CallStage::kMasked, core::MatrixStage::kMasked},
         {CallStage::kWeights, core::MatrixStage::kWeights}};
-    description.summaries.matrix = {.stage = kStages.at(*call.matrix), .element_type = description.query.element_type};
+    description.summaries.matrix = {.stage = stages.at(*call.matrix), .element_type = description.query.element_type};
   }
   const auto note_size = [&](Input input, const HeldArray& array) {
     description.size_bytes[input] = static_cast<std::int64_t>(array.bytes.size());
