@@ -53,10 +53,17 @@ Work::Claim Call::ClaimTask() {
   std::optional<Task> task = ClaimCompute();
   if (!task.has_value()) task = ClaimPack();
   if (task.has_value()) return {.kind = Claim::Kind::kTask, .task = *std::move(task)};
-  const bool all_claimed = status_.ok() && next_group_ == execution_.plan().groups &&
+  if (!status_.ok()) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
+  const bool all_claimed = next_group_ == execution_.plan().groups &&
                            std::all_of(groups_.begin(), groups_.end(),
                                        [&](const auto& group) { return group->claimed_computes == group->computes; });
-  return {.kind = all_claimed || !status_.ok() ? Claim::Kind::kNoMore : Claim::Kind::kNotNow, .task = nullptr};
+  if (!all_claimed) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
+  if (summaries_ == nullptr) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
+  // Summaries need the softmax of all rows.
+  if (!groups_.empty()) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
+  task = ClaimSummary();
+  if (task.has_value()) return {.kind = Claim::Kind::kTask, .task = *std::move(task)};
+  return {.kind = Claim::Kind::kNoMore, .task = nullptr};
 }
 
 std::optional<Task> Call::ClaimCompute() {
@@ -81,6 +88,12 @@ std::optional<Task> Call::ClaimPack() {
   if (!StartNextGroup()) return std::nullopt;
   // A sequence of a ragged batch may have no keys, of which there is nothing to pack.
   return groups_.back()->packs > 0 ? claim(groups_.back().get()) : ClaimCompute();
+}
+
+std::optional<Task> Call::ClaimSummary() {
+  const std::optional<SummaryTask> summary = summaries_->NextTask();
+  if (!summary.has_value()) return std::nullopt;
+  return [this, summary = *summary](Scratch& scratch) { RunSummary(summary, scratch); };
 }
 
 bool Call::StartNextGroup() {
@@ -111,8 +124,15 @@ bool Call::StartNextGroup() {
 
 void Call::RunPrepare() {
   absl::Status status;
+  if (HasSummaries(execution_.problem().summaries)) {
+    summaries_ = SummaryPass::Make(execution_);
+    if (summaries_ == nullptr) {
+      status = absl::ResourceExhaustedError(absl::StrCat("no memory for ", RowStates::SizeBytes(execution_.problem()),
+                                                         " bytes of the rows' maxima and sums"));
+    }
+  }
   try {
-    execution_.Prepare(nullptr);
+    execution_.Prepare(summaries_ != nullptr ? summaries_->row_states() : nullptr);
   } catch (const std::exception& error) {
     status = absl::ResourceExhaustedError(absl::StrCat("the products could not be made: ", error.what()));
   }
@@ -153,6 +173,20 @@ void Call::RunCompute(Group* group, std::int64_t tile, Scratch& scratch) {
   report_.empty_rows += result.empty_rows;
   if (++group->finished_computes < group->computes) return;
   std::erase_if(groups_, [group](const auto& entry) { return entry.get() == group; });
+}
+
+void Call::RunSummary(const SummaryTask& summary, Scratch& scratch) {
+  const absl::Time start = absl::Now();
+  absl::Status reason;
+  const auto give_up = [&] {
+    if (reason.ok()) reason = ReasonToGiveUp();
+    return !reason.ok();
+  };
+  const absl::StatusOr<std::int64_t> tiles = summaries_->Run(summary, give_up, scratch);
+  if (observer_ != nullptr) observer_->OnWorkDone({.busy_seconds = SecondsSince(start)});
+  absl::MutexLock lock(&mutex_);
+  if (status_.ok()) status_ = tiles.ok() ? std::move(reason) : tiles.status();
+  report_.summary_tiles += tiles.value_or(0);
 }
 
 void Call::Finish() {

@@ -16,6 +16,7 @@
 #include "core/execute.h"
 #include "core/observer.h"
 #include "core/report.h"
+#include "core/summary_pass.h"
 #include "core/worker_pool.h"
 
 namespace attnd::core {
@@ -48,11 +49,14 @@ class Call final : public Work {
   absl::Status ReasonToGiveUp() const;
   std::optional<Task> ClaimCompute() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Task> ClaimPack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // When all groups are finished.
+  std::optional<Task> ClaimSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool StartNextGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void RunPrepare();
   void RunPack(Group* group, std::int64_t key_tile, Scratch& scratch);
   void RunCompute(Group* group, std::int64_t tile, Scratch& scratch);
+  void RunSummary(const SummaryTask& summary, Scratch& scratch);
 
   // Constant after construction.
   const CallOptions options_;
@@ -60,6 +64,8 @@ class Call final : public Work {
   Observer* const observer_;
   const absl::Time started_at_;
   Execution execution_;
+  // Where summaries are asked for; made by RunPrepare, before anybody else looks.
+  std::unique_ptr<SummaryPass> summaries_;
 
   absl::Mutex mutex_;
   enum class Preparation : std::uint8_t { kNotStarted, kRunning, kDone };

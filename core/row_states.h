@@ -38,7 +38,8 @@ class RowStates {
 
   // Null where the memory cannot be had.
   static std::unique_ptr<RowStates> Make(const Problem& problem) {
-    AlignedBuffer buffer = AllocateAligned(static_cast<std::size_t>(SizeBytes(problem)));
+    const std::int64_t size_bytes = SizeBytes(problem);
+    AlignedBuffer buffer = size_bytes < INT64_MAX ? AllocateAligned(static_cast<std::size_t>(size_bytes)) : nullptr;
     if (buffer == nullptr) return nullptr;
     return std::unique_ptr<RowStates>(new RowStates(problem.row_strides, std::move(buffer)));
   }

@@ -48,15 +48,26 @@ CORE_ROOMS = {
     "merge": {"tensor", "limits", "problem", "kernels"},
     "row_states": _VALUES | {"aligned_buffer"},
     "execute": _VALUES | {"values", "plan", "tiles", "scores", "operands", "packed_kv", "row_states", "scratch", "kernels"},
+    "weight_tiles": _VALUES | {"plan", "tiles", "scores", "row_states", "scratch", "execute", "kernels"},
+    "pooled_cells": _VALUES | {"plan", "kernels"},
+    "top_keys": {"kernels"},
+    "summary_layout": _VALUES | {"plan"},
+    "summary_tasks": _VALUES | {"plan", "pooled_cells", "summary_layout"},
+    "summary_scratch": _VALUES | {"aligned_buffer", "plan", "summary_tasks", "top_keys", "weight_tiles"},
+    "summary_results": _VALUES | {"plan", "pooled_cells", "summary_layout", "summary_scratch", "top_keys", "kernels"},
+    "summary_piece": _VALUES | {"plan", "pooled_cells", "scratch", "execute", "weight_tiles", "summary_tasks",
+                                "summary_scratch", "summary_results", "kernels"},
+    "summary_pass": _VALUES | {"plan", "row_states", "scratch", "execute", "weight_tiles", "summary_tasks",
+                               "summary_scratch", "summary_results", "summary_piece"},
     "call": _VALUES | {"tensors", "report", "call_options", "plan", "packed_kv", "scratch", "worker_pool", "execute",
-                       "kernels", "observer"},
+                       "summary_pass", "kernels", "observer"},
     "engine": _VALUES | {"tensors", "report", "call_options", "plan", "worker_pool", "call", "kernels", "observer",
                          "machine"},
 }
 
 # The kernels' interface; what else lies in core/kernels/ is theirs alone.
 KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "core/kernels/scores.h",
-                    "core/kernels/softmax.h", "core/kernels/tile_products.h"}
+                    "core/kernels/softmax.h", "core/kernels/tile_products.h", "core/kernels/weight_sums.h"}
 
 # All that the server sees of core; aligned_buffer, since tensors go from the one to the other in such memory, and control_groups,
 # since the same groups bound CPUs and memory.
@@ -75,7 +86,7 @@ FORBIDDEN_INCLUDES = [
 # Foreign libraries behind a door: which includes, and the only files that may have them.
 DOORS = [
     (r"oneapi/|dnnl", {"core/kernels/brgemm.cpp", "core/kernels/matmul.cpp", "core/machine.cpp"}),
-    (r"hwy/", {"core/kernels/scores.cpp", "core/kernels/softmax.cpp", "core/machine.cpp"}),
+    (r"hwy/", {"core/kernels/scores.cpp", "core/kernels/softmax.cpp", "core/kernels/weight_sums.cpp", "core/machine.cpp"}),
     (r"omp\.h", {"core/kernels/matmul.cpp"}),
     (r"png\.h", {"client/cli/png.cpp"}),
     (r"zlib\.h", {"client/cli/deflate.cpp"}),

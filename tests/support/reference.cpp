@@ -14,18 +14,6 @@ using Rounding = std::function<double(double)>;
 
 double Exactly(double number) { return number; }
 
-// Where query row i of the batch entry stands among the keys.
-std::int64_t PositionOf(const AttentionCase& attention, std::int64_t b, std::int64_t i) {
-  const core::ProblemDescription& description = attention.description;
-  const auto& causal = description.mask.causal;
-  const bool causal_says = causal && (causal->positions.alignment || causal->positions.offsets);
-  const core::PositionOptions& positions = causal_says ? causal->positions : description.positions;
-  if (positions.offsets) return i + (*positions.offsets)[static_cast<std::size_t>(b)];
-  if (positions.alignment != core::Alignment::kBottomRight) return i;
-  const Entry entry = EntryOf(description, b);
-  return i + entry.keys - entry.query_rows;
-}
-
 bool ClosedFormsShow(const AttentionCase& attention, std::int64_t b, std::int64_t i, std::int64_t j) {
   const core::MaskOptions& mask = attention.description.mask;
   const auto entry = static_cast<std::size_t>(b);
@@ -68,14 +56,45 @@ double BiasOf(const AttentionCase& attention, std::int64_t b, std::int64_t h, st
   return element ? attention.bias[*element] : -std::numeric_limits<double>::infinity();
 }
 
-bool IsVisible(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
-  if (!ClosedFormsShow(attention, b, i, j) || !SegmentsShow(attention, b, i, j)) return false;
-  if (!BlocksShow(attention, b, h, i, j)) return false;
-  if (BiasOf(attention, b, h, i, j) == -std::numeric_limits<double>::infinity()) return false;
-  const auto& boolean = attention.description.mask.boolean;
-  if (!boolean) return true;
-  const auto element = BroadcastElement(attention.description, boolean->shape, b, h, i, j);
-  return element && attention.mask[*element] != 0;
+template <typename Real>
+Real Added(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
+  const auto& bias = attention.description.modifiers.bias;
+  // A narrow bias adds nothing where it does not reach.
+  const bool reaches = bias && BroadcastElement(attention.description, bias->shape, b, h, i, j).has_value();
+  Real added = reaches ? static_cast<Real>(BiasOf(attention, b, h, i, j)) : 0;
+  const auto& slopes = attention.description.modifiers.alibi_slopes;
+  if (slopes) {
+    added -= static_cast<Real>((*slopes)[static_cast<std::size_t>(h)]) *
+             static_cast<Real>(std::abs(PositionOf(attention, b, i) - j));
+  }
+  return added;
+}
+
+template <typename Real>
+Real ScoreOf(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j,
+             core::MatrixStage stage) {
+  const core::ProblemDescription& description = attention.description;
+  const core::ModifierOptions& modifiers = description.modifiers;
+  const Sizes sizes = SizesOf(description);
+  const std::int64_t kv_head = h / (sizes.query_heads / sizes.key_value_heads);
+  const auto scale = static_cast<Real>(
+      static_cast<float>(description.scale.value_or(1 / std::sqrt(static_cast<double>(sizes.head_size)))));
+  const double* query =
+      &attention.query[static_cast<std::size_t>(QueryRowStart(description, description.query.shape, b, h, i))];
+  const double* key =
+      &attention.key[static_cast<std::size_t>(KeyRowStart(description, description.key.shape, b, kv_head, j))];
+  Real score = 0;
+  for (std::int64_t d = 0; d < sizes.head_size; ++d) score += static_cast<Real>(query[d]) * static_cast<Real>(key[d]);
+  score *= scale;
+  if (stage == core::MatrixStage::kScaled) return score;
+  const bool before = modifiers.bias_place == core::BiasPlace::kBeforeSoftCap;
+  if (before) score += Added<Real>(attention, b, h, i, j);
+  if (modifiers.soft_cap) {
+    const auto cap = static_cast<Real>(static_cast<float>(*modifiers.soft_cap));
+    score = cap * std::tanh(score / cap);
+  }
+  if (before || stage == core::MatrixStage::kSoftCapped) return score;
+  return score + Added<Real>(attention, b, h, i, j);
 }
 
 // softmax(q·Kᵀ·scale)·V of one row, over the keys that it may see. Real is the type of every intermediate number.
@@ -95,7 +114,7 @@ class RowFormula {
     std::vector<Real> exponentials;
     Real maximum = static_cast<Real>(sink);
     for (const std::int64_t j : visible) {
-      exponentials.push_back(Score(b, h, i, j));
+      exponentials.push_back(ScoreOf<Real>(attention_, b, h, i, j, core::MatrixStage::kMasked));
       maximum = std::fmax(maximum, exponentials.back());
     }
     // Of scores that are all −∞ the sum of exponentials is 0, though their weights, 0/0, are not numbers.
@@ -143,39 +162,6 @@ class RowFormula {
     return sinks.empty() ? -std::numeric_limits<double>::infinity() : sinks[static_cast<std::size_t>(h)];
   }
 
-  // Of a visible key.
-  Real Score(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) const {
-    const core::ProblemDescription& description = attention_.description;
-    const core::ModifierOptions& modifiers = description.modifiers;
-    const Sizes sizes = SizesOf(description);
-    const std::int64_t kv_head = h / (sizes.query_heads / sizes.key_value_heads);
-    const auto scale = static_cast<Real>(
-        static_cast<float>(description.scale.value_or(1 / std::sqrt(static_cast<double>(sizes.head_size)))));
-    const double* query =
-        &attention_.query[static_cast<std::size_t>(QueryRowStart(description, description.query.shape, b, h, i))];
-    const double* key = &attention_.key[KeyRow(description.key.shape, b, kv_head, j)];
-    Real score = 0;
-    for (std::int64_t d = 0; d < sizes.head_size; ++d) score += static_cast<Real>(query[d]) * static_cast<Real>(key[d]);
-    score *= scale;
-    const bool before = modifiers.bias_place == core::BiasPlace::kBeforeSoftCap;
-    if (before) score += Added(b, h, i, j);
-    if (modifiers.soft_cap) {
-      const auto cap = static_cast<Real>(static_cast<float>(*modifiers.soft_cap));
-      score = cap * std::tanh(score / cap);
-    }
-    return before ? score : score + Added(b, h, i, j);
-  }
-
-  Real Added(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) const {
-    Real added = static_cast<Real>(BiasOf(attention_, b, h, i, j));
-    const auto& slopes = attention_.description.modifiers.alibi_slopes;
-    if (slopes) {
-      added -= static_cast<Real>((*slopes)[static_cast<std::size_t>(h)]) *
-               static_cast<Real>(std::abs(PositionOf(attention_, b, i) - j));
-    }
-    return added;
-  }
-
   std::size_t KeyRow(const core::Shape& shape, std::int64_t b, std::int64_t h, std::int64_t s) const {
     return static_cast<std::size_t>(KeyRowStart(attention_.description, shape, b, h, s));
   }
@@ -221,9 +207,35 @@ Answer Attend(const AttentionCase& attention, const Rounding& round_weight, cons
 
 }  // namespace
 
+std::int64_t PositionOf(const AttentionCase& attention, std::int64_t b, std::int64_t i) {
+  const core::ProblemDescription& description = attention.description;
+  const auto& causal = description.mask.causal;
+  const bool causal_says = causal && (causal->positions.alignment || causal->positions.offsets);
+  const core::PositionOptions& positions = causal_says ? causal->positions : description.positions;
+  if (positions.offsets) return i + (*positions.offsets)[static_cast<std::size_t>(b)];
+  if (positions.alignment != core::Alignment::kBottomRight) return i;
+  const Entry entry = EntryOf(description, b);
+  return i + entry.keys - entry.query_rows;
+}
+
 bool IsPadding(const AttentionCase& attention, std::int64_t b, std::int64_t i) {
   const auto& lengths = attention.description.mask.query_lengths;
   return lengths && i >= (*lengths)[static_cast<std::size_t>(b)];
+}
+
+bool IsVisible(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j) {
+  if (!ClosedFormsShow(attention, b, i, j) || !SegmentsShow(attention, b, i, j)) return false;
+  if (!BlocksShow(attention, b, h, i, j)) return false;
+  if (BiasOf(attention, b, h, i, j) == -std::numeric_limits<double>::infinity()) return false;
+  const auto& boolean = attention.description.mask.boolean;
+  if (!boolean) return true;
+  const auto element = BroadcastElement(attention.description, boolean->shape, b, h, i, j);
+  return element && attention.mask[*element] != 0;
+}
+
+double Score(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j,
+             core::MatrixStage stage) {
+  return ScoreOf<double>(attention, b, h, i, j, stage);
 }
 
 std::vector<std::int64_t> VisibleKeys(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i) {

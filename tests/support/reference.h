@@ -32,7 +32,15 @@ bool IsPadding(const AttentionCase& attention, std::int64_t b, std::int64_t i);
 // The magnitudes of bias and ALiBi together, of a visible pair.
 double LargestAddition(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j);
 
-// The keys that the query row may see, in ascending order.
+// Where query row i of the batch entry stands among the keys.
+std::int64_t PositionOf(const AttentionCase& attention, std::int64_t b, std::int64_t i);
+
+// Whether the query row may see the key; and the keys that it may, in ascending order.
+bool IsVisible(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j);
 std::vector<std::int64_t> VisibleKeys(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i);
+
+// The score of the pair in float64, at a stage before the weights; what is hidden is not told apart.
+double Score(const AttentionCase& attention, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t j,
+             core::MatrixStage stage);
 
 }  // namespace attnd::test
