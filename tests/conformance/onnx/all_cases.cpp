@@ -61,7 +61,7 @@ std::string FirstFailure(const OnnxCase& onnx, const AnswerCall& answer_call) {
 }  // namespace
 
 void ExpectAllOnnxCases(const AnswerCall& answer) {
-  const OnnxCases loaded = LoadOnnxCases(ATTND_ONNX_VECTORS);
+  const OnnxCases loaded = LoadOnnxCases();
   EXPECT_FALSE(loaded.cases.empty());
   std::size_t held = 0;
   for (const OnnxCase& onnx : loaded.cases) {

@@ -33,8 +33,8 @@ const cli::Array* OnnxCase::Input(const std::string& input) const {
   return found == inputs.end() ? nullptr : &found->second;
 }
 
-OnnxCases LoadOnnxCases(const std::string& path) {
-  OnnxCases loaded{ValueOrThrow(cli::MappedFile::Open(path)), {}};
+OnnxCases LoadOnnxCases() {
+  OnnxCases loaded{ValueOrThrow(cli::MappedFile::Open(ATTND_ONNX_VECTORS)), {}};
   const cli::Safetensors content = ValueOrThrow(cli::ParseSafetensors(loaded.file.bytes()));
   for (const nlohmann::json& entry : nlohmann::json::parse(content.metadata.at("cases"))) {
     loaded.cases.push_back({.name = entry.at("name"),

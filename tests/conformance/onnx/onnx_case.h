@@ -34,6 +34,6 @@ struct OnnxCases {
 };
 
 // Throws where the file is not what it should be, which fails the test.
-OnnxCases LoadOnnxCases(const std::string& path);
+OnnxCases LoadOnnxCases();
 
 }  // namespace attnd::test
