@@ -11,6 +11,7 @@
 #include "core/kernels/kernel_list.h"
 #include "core/machine.h"
 #include "core/plan.h"
+#include "core/summary_pass.h"
 #include "core/worker_pool.h"
 
 namespace attnd::core {
@@ -77,14 +78,15 @@ absl::StatusOr<Report> Engine::Run(const Problem& problem, const Tensors& tensor
   return result;
 }
 
-std::int64_t Engine::PackedSizeBytes(const Problem& problem) const {
+std::int64_t Engine::WorkingSizeBytes(const Problem& problem) const {
   const Plan plan = MakePlan(problem, impl_->ProductsFor(problem.element_type)->operand_type());
   // A call packs another group only while every group it has is being worked on.
   const std::int64_t groups = std::min<std::int64_t>(plan.groups, impl_->worker_count());
   const Sequence longest{.keys = problem.keys, .key_length = problem.keys};
   const std::int64_t key_tiles = TilesOf(longest).packed_key_tiles;
-  return groups *
-         (plan.PackedKeySizeBytes(key_tiles, problem.keys) + plan.PackedValueSizeBytes(key_tiles, problem.keys));
+  const std::int64_t packed_size_bytes =
+      groups * (plan.PackedKeySizeBytes(key_tiles, problem.keys) + plan.PackedValueSizeBytes(key_tiles, problem.keys));
+  return packed_size_bytes + SummaryPass::SizeBytes(problem, plan, impl_->worker_count());
 }
 
 int Engine::worker_count() const { return impl_->worker_count(); }

@@ -57,8 +57,9 @@ class Engine {
   // The same, waiting. Must not be called from a `done`.
   absl::StatusOr<Report> Run(const Problem& problem, const Tensors& tensors, CallOptions options = {});
 
-  // The most memory that the call will hold beyond its tensors and the workers' scratch: its packed keys and values.
-  std::int64_t PackedSizeBytes(const Problem& problem) const;
+  // The most memory that the call will hold beyond its tensors and the workers' scratch: its packed keys and values,
+  // and what summaries need, which are each row's softmax and a few tiles a worker.
+  std::int64_t WorkingSizeBytes(const Problem& problem) const;
 
   int worker_count() const;
   // The kernel of every element type that query, key and value may have.

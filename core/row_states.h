@@ -25,21 +25,15 @@ struct RowState {
 // padding are nobody's to read.
 class RowStates {
  public:
-  // What it takes; INT64_MAX where that is more than 63 bits hold.
+  // What it takes: at most four times what the query takes.
   static std::int64_t SizeBytes(const Problem& problem) {
-    const std::int64_t heads = problem.query_heads;
-    std::int64_t size_bytes = problem.is_ragged() ? problem.query_offsets.back() : problem.query_rows;
-    for (const std::int64_t factor :
-         {problem.is_ragged() ? 1 : problem.batch, heads, static_cast<std::int64_t>(sizeof(RowState))}) {
-      if (__builtin_mul_overflow(size_bytes, factor, &size_bytes)) return INT64_MAX;
-    }
-    return size_bytes;
+    const std::int64_t rows = problem.is_ragged() ? problem.query_offsets.back() : problem.batch * problem.query_rows;
+    return rows * problem.query_heads * static_cast<std::int64_t>(sizeof(RowState));
   }
 
   // Null where the memory cannot be had.
   static std::unique_ptr<RowStates> Make(const Problem& problem) {
-    const std::int64_t size_bytes = SizeBytes(problem);
-    AlignedBuffer buffer = size_bytes < INT64_MAX ? AllocateAligned(static_cast<std::size_t>(size_bytes)) : nullptr;
+    AlignedBuffer buffer = AllocateAligned(static_cast<std::size_t>(SizeBytes(problem)));
     if (buffer == nullptr) return nullptr;
     return std::unique_ptr<RowStates>(new RowStates(problem.row_strides, std::move(buffer)));
   }

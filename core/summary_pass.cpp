@@ -12,9 +12,7 @@ namespace attnd::core {
 
 std::int64_t SummaryPass::SizeBytes(const Problem& problem, const Plan& plan, int worker_count) {
   if (!HasSummaries(problem.summaries)) return 0;
-  std::int64_t size_bytes = SummaryScratch::SizeBytes(problem, plan) * worker_count;
-  if (__builtin_add_overflow(size_bytes, RowStates::SizeBytes(problem), &size_bytes)) return INT64_MAX;
-  return size_bytes;
+  return RowStates::SizeBytes(problem) + SummaryScratch::SizeBytes(problem, plan) * worker_count;
 }
 
 std::unique_ptr<SummaryPass> SummaryPass::Make(const Execution& execution) {

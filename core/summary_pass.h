@@ -23,7 +23,7 @@ namespace attnd::core {
 class SummaryPass {
  public:
   // The most memory that summaries of the problem hold beside tensors, packed keys and values and the workers' scratch;
-  // INT64_MAX where that is more than 63 bits hold. 0 where it asks for none.
+  // 0 where it asks for none.
   static std::int64_t SizeBytes(const Problem& problem, const Plan& plan, int worker_count);
 
   // Null where the memory for the rows' softmax cannot be had. Borrows the execution.

@@ -81,17 +81,19 @@ void AttendCall::Compute(std::int64_t parsed_size_bytes, Done done) {
 }
 
 // Everything at once, before any of it is allocated; in two parts, since the inputs are given back when the engine is
-// done and the answer when it has been sent. Packing is asked for only where the tensors fit, which keeps it from
-// overflowing: it makes keys and values larger by a bounded factor.
+// done and the answer when it has been sent. What the engine works with is asked for only where the tensors fit, which
+// keeps it from overflowing: it is larger than they are by a bounded factor.
 absl::Status AttendCall::Reserve(const core::ProblemDescription& description) {
   Admission& admission = *context().admission;
   const std::int64_t tensors_size_bytes = SizeBytes(description.size_bytes);
   const std::int64_t answer_size_bytes = SizeBytes(answer_->problem.answer);
-  const std::int64_t unpacked_size_bytes = AddSizes(AddSizes(message_bytes(), tensors_size_bytes), answer_size_bytes);
-  if (absl::Status status = admission.CheckFits(unpacked_size_bytes); !status.ok()) return status;
-  const std::int64_t packed_size_bytes = context().engine->PackedSizeBytes(answer_->problem);
-  if (absl::Status status = admission.CheckFits(unpacked_size_bytes + packed_size_bytes); !status.ok()) return status;
-  const std::int64_t inputs_size_bytes = tensors_size_bytes + packed_size_bytes;
+  const std::int64_t tensors_and_message_bytes =
+      AddSizes(AddSizes(message_bytes(), tensors_size_bytes), answer_size_bytes);
+  if (absl::Status status = admission.CheckFits(tensors_and_message_bytes); !status.ok()) return status;
+  const std::int64_t working_size_bytes = context().engine->WorkingSizeBytes(answer_->problem);
+  if (absl::Status status = admission.CheckFits(tensors_and_message_bytes + working_size_bytes); !status.ok())
+    return status;
+  const std::int64_t inputs_size_bytes = tensors_size_bytes + working_size_bytes;
   absl::StatusOr<Reservation> inputs = admission.Reserve(inputs_size_bytes);
   if (!inputs.ok()) return inputs.status();
   inputs_->reservation = *std::move(inputs);

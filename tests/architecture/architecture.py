@@ -61,8 +61,8 @@ CORE_ROOMS = {
                                "summary_scratch", "summary_results", "summary_piece"},
     "call": _VALUES | {"tensors", "report", "call_options", "plan", "packed_kv", "scratch", "worker_pool", "execute",
                        "summary_pass", "kernels", "observer"},
-    "engine": _VALUES | {"tensors", "report", "call_options", "plan", "worker_pool", "call", "kernels", "observer",
-                         "machine"},
+    "engine": _VALUES | {"tensors", "report", "call_options", "plan", "worker_pool", "call", "summary_pass", "kernels",
+                         "observer", "machine"},
 }
 
 # The kernels' interface; what else lies in core/kernels/ is theirs alone.

@@ -241,11 +241,11 @@ TEST(EngineTest, HasAKernelForEveryElementType) {
   for (const core::KernelDescription& kernel : kernels) EXPECT_FALSE(kernel.kernel.empty());
 }
 
-TEST(EngineTest, TellsWhatPackedKeysAndValuesTake) {
+TEST(EngineTest, TellsWhatItWorksWith) {
   core::Engine engine({.worker_count = 2});
   EngineCall call(LargeCase());
   // Two of the eight groups at a time, in float32, with nothing to pad.
-  EXPECT_EQ(engine.PackedSizeBytes(call.problem()), 2 * (256 * 64 + 256 * 64) * 4);
+  EXPECT_EQ(engine.WorkingSizeBytes(call.problem()), 2 * (256 * 64 + 256 * 64) * 4);
 }
 
 }  // namespace

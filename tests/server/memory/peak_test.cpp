@@ -125,7 +125,7 @@ class PeakTest : public ::testing::Test {
     ASSERT_TRUE(problem.ok()) << problem.status();
     const std::int64_t copy_bytes = TensorBytes(description);
     EXPECT_EQ(copy_bytes, 64 * kMebibyte);
-    const std::int64_t packed_bytes = core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem);
+    const std::int64_t packed_bytes = core::Engine({.worker_count = kWorkers}).WorkingSizeBytes(*problem);
     const std::int64_t output_bytes = problem->answer[core::Output::kOutput].size_bytes;
     const auto message_bytes = static_cast<std::int64_t>(request.ByteSizeLong());
 
@@ -193,7 +193,7 @@ TEST_F(PeakTest, OfARequestInParts) {
   const absl::StatusOr<core::Problem> problem = core::CheckProblem(description, {});
   ASSERT_TRUE(problem.ok()) << problem.status();
   const std::int64_t reserved_bytes = TensorBytes(description) +
-                                      core::Engine({.worker_count = kWorkers}).PackedSizeBytes(*problem) +
+                                      core::Engine({.worker_count = kWorkers}).WorkingSizeBytes(*problem) +
                                       problem->answer[core::Output::kOutput].size_bytes;
   ASSERT_TRUE(CallInParts(request).ok());  // what is made once and kept
   const Peak peak = MeasureCall([&] { return CallInParts(request); });
