@@ -191,13 +191,13 @@ function layOut() {
     x.side = y.side = 1;
   }
   const spare = canvas.width - Math.round(left * ratio) - Math.ceil(view.columns / x.factor) * x.side;
-  return { ratio, left: Math.round(left * ratio) + Math.max(Math.floor(spare / 2), 0), top: Math.round(top * ratio), x, y };
+  const gap = Math.min(x.side, y.side) >= 14 * ratio ? Math.max(Math.round(ratio), 1) : 0;
+  return { ratio, left: Math.round(left * ratio) + Math.max(Math.floor(spare / 2), 0), top: Math.round(top * ratio), x, y, gap };
 }
 
 function paintCells(head, grid) {
   const table = colorTable(head.largest, limitShown(), data.steps);
-  const { x, y } = plot;
-  const gap = Math.min(x.side, y.side) >= 14 * plot.ratio ? Math.max(Math.round(plot.ratio), 1) : 0;
+  const { x, y, gap } = plot;
   const image = context.createImageData(grid.columns * x.side, grid.rows * y.side);
   const pixels = new Uint32Array(image.data.buffer);
   for (let row = 0; row < grid.rows; row++) {
@@ -271,7 +271,7 @@ function drawCell(cell) {
   const right = plot.left + Math.ceil(view.columns / x.factor) * x.side;
   const bottom = plot.top + Math.ceil(view.rows / y.factor) * y.side;
   const line = Math.max(Math.round(ratio), 1);
-  context.fillStyle = "rgb(150 150 150)";
+  context.fillStyle = plot.gap ? themed("--text") : "rgb(150 150 150)"; // on the gaps, or on whatever colours
   for (const edge of [top - line, top + y.side]) context.fillRect(plot.left, edge, right - plot.left, line);
   for (const edge of [left - line, left + x.side]) context.fillRect(edge, plot.top, line, bottom - plot.top);
   for (const [style, out] of [["rgb(0 0 0)", 3.5], ["rgb(255 255 255)", 2]]) {

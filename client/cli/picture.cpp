@@ -15,25 +15,38 @@ constexpr std::int64_t kMaxHeadSide = 4096;
 constexpr std::int64_t kWantedHeadSide = 960;
 constexpr std::int64_t kWantedSideInGrid = 128;
 constexpr std::int64_t kMaxCellSide = 32;
+// Where the other side of the map leaves it room.
+constexpr std::int64_t kMinCellSide = 8;
 
 struct Place {
   std::int64_t x = 0;
   std::int64_t y = 0;
 };
 
-// How a head's cells become pixels: `factor` of them one, and that one so many pixels wide.
+// How a head's cells become pixels: `factor` of them one, and that one so many pixels.
 struct Scale {
   std::int64_t factor = 1;
-  std::int64_t cell_side = 1;
+  std::int64_t cell_width = 1;
+  std::int64_t cell_height = 1;
 };
 
-Scale ScaleFor(std::int64_t cells, std::int64_t wanted_side, std::int64_t max_side) {
-  const std::int64_t longest = std::max<std::int64_t>(cells, 1);
-  return {.factor = PooledSize(longest, max_side),
-          .cell_side = std::clamp<std::int64_t>(wanted_side / longest, 1, kMaxCellSide)};
+// Cells are squares, but for those of a map that would be a mere line, as of one query and many keys.
+Scale ScaleFor(std::int64_t rows, std::int64_t columns, std::int64_t wanted_side, std::int64_t max_side) {
+  const std::int64_t longest = std::max<std::int64_t>({rows, columns, 1});
+  const std::int64_t side = std::clamp<std::int64_t>(wanted_side / longest, 1, kMaxCellSide);
+  const auto side_for = [&](std::int64_t cells) {
+    return std::max(side, std::min(wanted_side / std::max<std::int64_t>(cells, 1), kMinCellSide));
+  };
+  return {.factor = PooledSize(longest, max_side), .cell_width = side_for(columns), .cell_height = side_for(rows)};
 }
 
-std::int64_t Side(std::int64_t cells, const Scale& scale) { return PooledSize(cells, scale.factor) * scale.cell_side; }
+std::int64_t Width(std::int64_t columns, const Scale& scale) {
+  return PooledSize(columns, scale.factor) * scale.cell_width;
+}
+
+std::int64_t Height(std::int64_t rows, const Scale& scale) {
+  return PooledSize(rows, scale.factor) * scale.cell_height;
+}
 
 Picture Clear(std::int64_t width, std::int64_t height) {
   Picture picture{.width = std::max<std::int64_t>(width, 1),
@@ -44,13 +57,13 @@ Picture Clear(std::int64_t width, std::int64_t height) {
   return picture;
 }
 
-void Paint(const HeatMap& map, const Place& at, std::int64_t cell_side, Picture& picture) {
+void Paint(const HeatMap& map, const Place& at, const Scale& scale, Picture& picture) {
   const double largest = LargestWeight(map.values);
-  for (std::int64_t y = 0; y < map.rows * cell_side; ++y) {
+  for (std::int64_t y = 0; y < map.rows * scale.cell_height; ++y) {
     std::uint8_t* pixel = picture.pixels.data() + (at.y + y) * picture.width + at.x;
-    const double* const values = map.values.data() + y / cell_side * map.columns;
+    const double* const values = map.values.data() + y / scale.cell_height * map.columns;
     for (std::int64_t column = 0; column < map.columns; ++column) {
-      pixel = std::fill_n(pixel, cell_side, PixelOf(values[column], largest));
+      pixel = std::fill_n(pixel, scale.cell_width, PixelOf(values[column], largest));
     }
   }
 }
@@ -64,11 +77,11 @@ std::uint8_t PixelOf(double weight, double largest) {
 }
 
 absl::StatusOr<Picture> DrawHead(const AttentionLayer& layer, std::int64_t head) {
-  const Scale scale = ScaleFor(std::max(layer.rows(), layer.columns()), kWantedHeadSide, kMaxHeadSide);
+  const Scale scale = ScaleFor(layer.rows(), layer.columns(), kWantedHeadSide, kMaxHeadSide);
   const auto map = layer.Pooled(head, scale.factor, scale.factor);
   if (!map.ok()) return map.status();
-  Picture picture = Clear(Side(layer.columns(), scale), Side(layer.rows(), scale));
-  Paint(*map, {}, scale.cell_side, picture);
+  Picture picture = Clear(Width(layer.columns(), scale), Height(layer.rows(), scale));
+  Paint(*map, {}, scale, picture);
   picture.description =
       absl::StrFormat("%s, head %d: %d x %d weights, colours (viridis) from 0 to %.4g", layer.names().tensor, head,
                       layer.rows(), layer.columns(), LargestWeight(map->values));
@@ -89,17 +102,17 @@ absl::StatusOr<Picture> DrawHeads(const std::vector<AttentionLayer>& layers) {
   }
   const auto layer_count = static_cast<std::int64_t>(layers.size());
   const std::int64_t max_side = std::max<std::int64_t>(kMaxSide / std::max(heads, layer_count) - 1, 1);
-  const Scale scale = ScaleFor(std::max(rows, columns), kWantedSideInGrid, std::min(max_side, kMaxHeadSide));
-  const std::int64_t gap = std::clamp<std::int64_t>(Side(std::max(rows, columns), scale) / 24, 1, 8);
-  const std::int64_t width = Side(columns, scale);
-  const std::int64_t height = Side(rows, scale);
+  const Scale scale = ScaleFor(rows, columns, kWantedSideInGrid, std::min(max_side, kMaxHeadSide));
+  const std::int64_t width = Width(columns, scale);
+  const std::int64_t height = Height(rows, scale);
+  const std::int64_t gap = std::clamp<std::int64_t>(std::max(width, height) / 24, 1, 8);
   Picture picture = Clear(heads * (width + gap) - gap, layer_count * (height + gap) - gap);
   for (std::int64_t i = 0; i < layer_count; ++i) {
     const AttentionLayer& layer = layers[static_cast<std::size_t>(i)];
     for (std::int64_t head = 0; head < layer.head_count(); ++head) {
       const auto map = layer.Pooled(head, scale.factor, scale.factor);
       if (!map.ok()) return map.status();
-      Paint(*map, {.x = head * (width + gap), .y = i * (height + gap)}, scale.cell_side, picture);
+      Paint(*map, {.x = head * (width + gap), .y = i * (height + gap)}, scale, picture);
     }
   }
   picture.description =

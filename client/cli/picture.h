@@ -1,4 +1,4 @@
-// Heads as pictures: a PNG of 256 colours, in which every cell is a square of whole pixels.
+// Heads as pictures: a PNG of 256 colours, in which every cell is a rectangle of whole pixels, mostly a square.
 #pragma once
 
 #include <absl/status/statusor.h>
