@@ -301,7 +301,8 @@ void AddShownFiles(CLI::App& command, ShowOptions& options) {
 
 void AddShow(CLI::App& app, Run& run) {
   auto options = std::make_shared<ShowOptions>();
-  CLI::App* const command = app.add_subcommand("show", "Draw what a head attends to, token by token, in the terminal");
+  CLI::App* const command =
+      app.add_subcommand("show", "Draw what heads attend to: in the terminal, as a picture, or as a page");
   AddShownTensors(*command, *options);
   AddShownLabels(*command, *options);
   AddShownFiles(*command, *options);

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -47,9 +46,7 @@ CodeBits BitsFor(const PageSource& source) {
 }
 
 std::string KeyBytes(const std::vector<std::int32_t>& keys) {
-  std::string bytes(keys.size() * sizeof(std::int32_t), '\0');
-  std::memcpy(bytes.data(), keys.data(), bytes.size());
-  return bytes;
+  return std::string(reinterpret_cast<const char*>(keys.data()), keys.size() * sizeof(std::int32_t));
 }
 
 // What the page inflates, and the largest weight: the codes of a map; of top keys the keys as int32 and then the codes.
@@ -75,6 +72,11 @@ absl::StatusOr<HeadData> DataOf(const AttentionLayer& layer, std::int64_t head, 
 absl::StatusOr<Json> DescribeKind(const std::vector<AttentionLayer>& layers, std::size_t kind_index, CodeBits bits,
                                   std::vector<std::string>& pieces) {
   const AttentionLayer& first = layers.front();
+  if (first.head_count() * first.rows() * first.columns() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(first.names().tensor, ": ", first.head_count(), " heads of ",
+                                                   first.rows(), " x ", first.columns(),
+                                                   " weights found, at least one weight expected"));
+  }
   std::int64_t columns = 0;
   for (const AttentionLayer& layer : layers) {
     if (layer.shape() != first.shape() || layer.rows() != first.rows()) {

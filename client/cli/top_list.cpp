@@ -20,6 +20,8 @@ constexpr int kMaxKeyLabelWidth = 10;
 constexpr int kBarWidth = 6;
 constexpr int kWeightWidth = 5;  // " 0.29"
 constexpr int kGapWidth = 2;
+// The middle of the ramp, which is seen on dark and on light terminals.
+constexpr double kBarColor = 0.5;
 
 // Eighths of a column, from none to all but one.
 constexpr const char* kEighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
@@ -36,7 +38,7 @@ std::string Bar(double share, Color color) {
   if (eighths / 8 < kBarWidth) bar += kEighths[eighths % 8];
   bar = Padded(bar, kBarWidth);
   if (color == Color::kNone) return bar;
-  return absl::StrCat("\x1b[", ColorSequence(RampColor(share), color, Ground::kFore), "m", bar, "\x1b[0m");
+  return absl::StrCat("\x1b[", ColorSequence(RampColor(kBarColor), color, Ground::kFore), "m", bar, "\x1b[0m");
 }
 
 class Drawing {

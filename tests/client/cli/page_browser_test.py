@@ -266,6 +266,8 @@ class StrangePageTest(PageTest):
         for row, text in enumerate(shown):
             self.point_at(row, 7 - row)
             self.assertEqual((self.text("query"), self.text("key")), (text, shown[7 - row]))
+            # All others are equal: those before come first.
+            self.assertEqual(self.texts("#most .number"), [str(row)] + [str(key) for key in range(8) if key != row])
         self.assertIsNone(self.browser.evaluate("window.injected"))
         self.picture("strange-tokens")
 

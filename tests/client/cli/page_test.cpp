@@ -19,7 +19,6 @@
 namespace attnd::cli {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using Json = nlohmann::json;
@@ -155,6 +154,12 @@ TEST_F(PageTest, LayersMustHaveTheSameShape) {
   content_.tensors["b.weights"] = Floats({1, 1, 2, 2}, weights_);
   EXPECT_THAT(std::string(Make().status().message()),
               HasSubstr("b.weights: shape is [1, 1, 2, 2], expected [1, 2, 2, 2] as of a.weights"));
+}
+
+TEST_F(PageTest, RefusesWhereNothingIsToShow) {
+  content_.tensors["a.weights"] = Floats({1, 2, 2, 0}, weights_);
+  EXPECT_THAT(std::string(Make().status().message()),
+              HasSubstr("a.weights: 2 heads of 2 x 0 weights found, at least one weight expected"));
 }
 
 TEST_F(PageTest, ALargeOneHas8Bits) {

@@ -87,7 +87,8 @@ TEST_F(PngTest, EveryCellIsASquareOfItsColour) {
   ASSERT_EQ(decoded.height, 2 * 32);
   for (std::int64_t y = 0; y < decoded.height; ++y) {
     for (std::int64_t x = 0; x < decoded.width; ++x) {
-      ASSERT_EQ(decoded.At(x, y), Opaque(static_cast<double>(6 + y / 32 * 3 + x / 32) / 11)) << x << " " << y;
+      const std::int64_t weight = 6 + y / 32 * 3 + x / 32;
+      ASSERT_EQ(decoded.At(x, y), Opaque(static_cast<double>(weight) / 11)) << x << " " << y;
     }
   }
 }

@@ -53,7 +53,7 @@ TEST(TopList, FitsIntoTheWidth) {
 
 TEST(TopList, ColoursTheBars) {
   EXPECT_THAT(DrawTopKeys(TwoQueries(), {.width = 60, .color = Color::kTruecolor}),
-              HasSubstr("0.50 \x1b[38;2;253;231;37m██████\x1b[0m"));
+              HasSubstr("0.50 \x1b[38;2;33;144;140m██████\x1b[0m"));
   EXPECT_THAT(DrawTopKeys(TwoQueries(), {.width = 60, .color = Color::k256}), HasSubstr("\x1b[38;5;"));
 }
 
