@@ -294,6 +294,8 @@ function drawMap() {
   drawPointer();
   const whole = wholeMap();
   element("all").hidden = state.view.rows === whole.rows && state.view.columns === whole.columns;
+  const [across, down] = [plot.x.factor, plot.y.factor];
+  element("pixels").textContent = across * down > 1 ? `a pixel is the largest of ${across} × ${down}` : "";
   canvas.dataset.head = shown.name;
   canvas.dataset.plot = JSON.stringify({ left: plot.left, top: plot.top, x: plot.x, y: plot.y, view: state.view });
 }
@@ -320,6 +322,9 @@ function setToken(place, token, number) {
   element(`${place}-number`).textContent = number;
 }
 
+// The number of a label that is not the number itself, or a range of them.
+const numberUnless = (labels, index) => (kindShown().kind === "pooled" || labels[index] === String(index) ? "" : String(index));
+
 // The largest of some weights, [{index, code}], as a list with bars.
 function fillList(list, entries, labels, current, largest) {
   entries.sort((a, b) => b.code - a.code || a.index - b.index);
@@ -334,7 +339,8 @@ function fillList(list, entries, labels, current, largest) {
         part.className = name;
         return part;
       });
-      parts[0].textContent = index;
+      parts[0].textContent = numberUnless(labels, index);
+      item.classList.toggle("plain", parts[0].textContent === "");
       parts[1].textContent = visible(labels[index]);
       const filled = parts[2].appendChild(document.createElement("i"));
       filled.style.width = `${finite && largest > 0 ? (100 * weight) / largest : 0}%`;
@@ -387,8 +393,8 @@ function describeCell() {
   element("hint").hidden = true;
   const query = visible(kind.queries[cell.row]);
   const key = visible(kind.keys[cell.column]);
-  setToken("query", query, `row ${cell.row}`);
-  setToken("key", key, `column ${cell.column}`);
+  setToken("query", query, kind.queries[cell.row] === String(cell.row) ? "" : `row ${cell.row}`);
+  setToken("key", key, kind.keys[cell.column] === String(cell.column) ? "" : `column ${cell.column}`);
   const { text, error, weight } = describeWeight(cell);
   const small = document.createElement("small");
   small.textContent = error;

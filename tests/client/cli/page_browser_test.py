@@ -299,6 +299,7 @@ class StrangePageTest(PageTest):
         # A pixel is the largest of its keys, which are in ascending order.
         x, y = self.middle_of(0, 2000)
         factor = plot["x"]["factor"]
+        self.assertEqual(self.text("pixels"), f"a pixel is the largest of {factor} × 1")
         expected = self.color(weights[0, 2000 // factor * factor + factor - 1], weights.max(), root=True)
         self.assertLessEqual(numpy.abs(self.browser.screenshot()[y, x] - expected).max(), 2)
 
