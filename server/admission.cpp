@@ -21,13 +21,6 @@ Reservation& Reservation::operator=(Reservation&& other) noexcept {
   return *this;
 }
 
-absl::Status Reservation::Extend(std::int64_t bytes) {
-  DCHECK(admission_ != nullptr) << "an empty reservation cannot be extended";
-  if (absl::Status status = admission_->Take(bytes); !status.ok()) return status;
-  bytes_ += bytes;
-  return absl::OkStatus();
-}
-
 Admission::Admission(std::int64_t max_in_flight_bytes) : max_in_flight_bytes_(max_in_flight_bytes) {}
 
 absl::StatusOr<Reservation> Admission::Reserve(std::int64_t bytes) {

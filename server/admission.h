@@ -20,8 +20,6 @@ class Reservation {
   Reservation(Reservation&& other) noexcept;
   Reservation& operator=(Reservation&& other) noexcept;
 
-  // Takes further bytes. RESOURCE_EXHAUSTED, and nothing taken, where they would go over the limit.
-  absl::Status Extend(std::int64_t bytes);
   std::int64_t bytes() const { return bytes_; }
 
  private:

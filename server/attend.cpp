@@ -61,8 +61,9 @@ absl::StatusOr<InputMemory> AttendCall::Open(const core::ProblemDescription& des
   absl::StatusOr<core::Problem> problem = core::CheckProblem(description, {.max_answer_bytes = max_answer_bytes});
   if (!problem.ok()) return problem.status();
   inputs_.emplace();
+  inputs_->problem = *std::move(problem);
   answer_ = std::make_shared<Answer>();
-  answer_->problem = *std::move(problem);
+  answer_->descriptions = inputs_->problem.answer;
   if (absl::Status status = Reserve(description); !status.ok()) return status;
   if (absl::Status status = Allocate(description); !status.ok()) return status;
   InputMemory memory;
@@ -75,7 +76,7 @@ void AttendCall::Compute(std::int64_t parsed_size_bytes, Done done) {
   for (const TensorMemory& tensor : inputs_->tensors) copied_bytes += tensor.size_bytes();
   answer_->decode_seconds = EndDecode(copied_bytes);
   context().engine->Start(
-      answer_->problem, Lend(inputs_->tensors, answer_->tensors),
+      inputs_->problem, Lend(inputs_->tensors, answer_->tensors),
       {.deadline = deadline(), .cancellation = cancellation()},
       [this, done = std::move(done)](absl::StatusOr<core::Report> report) { OnComputed(std::move(report), done); });
 }
@@ -86,13 +87,15 @@ void AttendCall::Compute(std::int64_t parsed_size_bytes, Done done) {
 absl::Status AttendCall::Reserve(const core::ProblemDescription& description) {
   Admission& admission = *context().admission;
   const std::int64_t tensors_size_bytes = SizeBytes(description.size_bytes);
-  const std::int64_t answer_size_bytes = SizeBytes(answer_->problem.answer);
+  const std::int64_t answer_size_bytes = SizeBytes(answer_->descriptions);
   const std::int64_t tensors_and_message_bytes =
       AddSizes(AddSizes(message_bytes(), tensors_size_bytes), answer_size_bytes);
   if (absl::Status status = admission.CheckFits(tensors_and_message_bytes); !status.ok()) return status;
-  const std::int64_t working_size_bytes = context().engine->WorkingSizeBytes(answer_->problem);
-  if (absl::Status status = admission.CheckFits(tensors_and_message_bytes + working_size_bytes); !status.ok())
+  const std::int64_t working_size_bytes = context().engine->WorkingSizeBytes(inputs_->problem);
+  if (absl::Status status = admission.CheckFits(AddSizes(tensors_and_message_bytes, working_size_bytes));
+      !status.ok()) {
     return status;
+  }
   const std::int64_t inputs_size_bytes = tensors_size_bytes + working_size_bytes;
   absl::StatusOr<Reservation> inputs = admission.Reserve(inputs_size_bytes);
   if (!inputs.ok()) return inputs.status();
@@ -110,7 +113,7 @@ absl::Status AttendCall::Allocate(const core::ProblemDescription& description) {
     if (status.ok()) status = AllocateInto(inputs_->tensors[input], description.size_bytes[input]);
   }
   for (const Output output : core::kOutputs) {
-    if (status.ok()) status = AllocateInto(answer_->tensors[output], answer_->problem.answer[output].size_bytes);
+    if (status.ok()) status = AllocateInto(answer_->tensors[output], answer_->descriptions[output].size_bytes);
   }
   return status;
 }

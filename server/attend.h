@@ -39,9 +39,8 @@ struct Answer {
   Reservation reservation;
   // Empty where not asked for.
   core::PerOutput<TensorMemory> tensors;
+  core::PerOutput<core::AnswerTensor> descriptions;
 
-  // The descriptions of the tensors above are in it.
-  core::Problem problem;
   core::Report report;
   double decode_seconds = 0;
 };
@@ -69,6 +68,7 @@ class AttendCall : public RequestCall {
     // Given back after the tensors, which is why it comes first.
     Reservation reservation;
     core::PerInput<TensorMemory> tensors;
+    core::Problem problem;
   };
 
   absl::Status Reserve(const core::ProblemDescription& description);

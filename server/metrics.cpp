@@ -35,9 +35,10 @@ struct Method {
 };
 
 // The methods that the server has, and last the one under which all others are counted.
-constexpr std::array<Method, 8> kMethods = {{
+constexpr std::array<Method, 9> kMethods = {{
     {"/attnd.v1.AttentionService/Attend", "unary", "attnd.v1.AttentionService", "Attend"},
     {"/attnd.v1.AttentionService/StreamAttend", "bidi_stream", "attnd.v1.AttentionService", "StreamAttend"},
+    {"/attnd.v1.AttentionService/MergePartials", "unary", "attnd.v1.AttentionService", "MergePartials"},
     {"/attnd.v1.AttentionService/GetServerInfo", "unary", "attnd.v1.AttentionService", "GetServerInfo"},
     {"/grpc.health.v1.Health/Check", "unary", "grpc.health.v1.Health", "Check"},
     {"/grpc.health.v1.Health/Watch", "server_stream", "grpc.health.v1.Health", "Watch"},

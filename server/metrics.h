@@ -36,12 +36,13 @@ class Metrics final : public core::Observer {
   // attnd_stream_requests_total: a request of StreamAttend got its status.
   void StreamRequestHandled(int grpc_code);
 
-  // attnd_requests_in_flight: requests, of Attend or of a stream, that have arrived or begun and whose status is not
-  // yet sent.
+  // attnd_requests_in_flight: requests, of Attend, of MergePartials or of a stream, that have arrived or begun and
+  // whose status is not yet sent.
   void AddRequestsInFlight(int change);
   // attnd_in_flight_bytes, as Admission counts them.
   void SetInFlightBytes(std::int64_t bytes);
-  // Bytes of messages of Attend and StreamAttend; and bytes of them that were copied on their way to the tensors.
+  // Bytes of messages of Attend, StreamAttend and MergePartials; and bytes of them that were copied on their way to the
+  // tensors.
   void AddReceivedBytes(std::int64_t bytes);
   void AddSentBytes(std::int64_t bytes);
   void AddCopiedBytes(std::int64_t bytes);

@@ -35,7 +35,17 @@ absl::Status RequestCall::Receive(std::int64_t message_size_bytes) {
   return absl::OkStatus();
 }
 
-absl::Status RequestCall::ReserveForParsing(std::int64_t size_bytes) { return message_.Extend(size_bytes); }
+absl::Status RequestCall::ReserveForParsing(std::int64_t size_bytes) {
+  absl::StatusOr<Reservation> parsed = context_.admission->Reserve(size_bytes);
+  if (!parsed.ok()) return parsed.status();
+  parsed_ = *std::move(parsed);
+  return absl::OkStatus();
+}
+
+void RequestCall::EndCompute() {
+  computed_at_ = Clock::now();
+  parsed_ = Reservation();
+}
 
 absl::Status RequestCall::CheckIsWanted(const char* what) const {
   if (absl::Now() >= deadline_) return DeadlinePassed(what);

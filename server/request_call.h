@@ -45,7 +45,8 @@ class RequestCall {
   // because too many bytes are in flight.
   absl::Status Receive(std::int64_t message_size_bytes);
 
-  // Then: what understanding the message will take beyond it. RESOURCE_EXHAUSTED as above.
+  // Then: what understanding the message will take beyond it. RESOURCE_EXHAUSTED as above. Held until it is computed:
+  // what was understood, which may be many numbers, is needed until then.
   absl::Status ReserveForParsing(std::int64_t size_bytes);
 
   // For what the message says of its own time. The earlier of the two counts.
@@ -69,7 +70,7 @@ class RequestCall {
 
   const AttendContext& context() const { return context_; }
   const std::shared_ptr<core::Cancellation>& cancellation() const { return cancellation_; }
-  std::int64_t message_bytes() const { return message_.bytes(); }
+  std::int64_t message_bytes() const { return message_.bytes() + parsed_.bytes(); }
 
   // DEADLINE_EXCEEDED or CANCELLED where nobody waits for it any more; `what` is what it then was too late for.
   absl::Status CheckIsWanted(const char* what) const;
@@ -78,8 +79,8 @@ class RequestCall {
 
   // The tensors are there: `copied_bytes` of the message were copied. How long that took since it arrived.
   double EndDecode(std::int64_t copied_bytes);
-  // It is computed.
-  void EndCompute() { computed_at_ = Clock::now(); }
+  // It is computed, and nothing of what was understood is needed any more.
+  void EndCompute();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -92,6 +93,7 @@ class RequestCall {
   Clock::time_point received_at_;
   Clock::time_point computed_at_;
   Reservation message_;
+  Reservation parsed_;
 };
 
 // As far as 63 bits go: a description may claim any number of bytes.

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cassert>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "server/attnd_v1/byte_reader.h"
 #include "server/attnd_v1/known_fields.h"
@@ -49,6 +51,10 @@ WireFormatLite::WireType WireTypeOf(const FieldDescriptor& field) {
 Payload* PayloadOf(const FieldDescriptor& field, ScannedMessage& scanned) {
   if (field.type() != FieldDescriptor::TYPE_BYTES) return nullptr;
   if (field.containing_type() == v1::TensorPart::descriptor()) return &scanned.part;
+  if (field.containing_type() == v1::MergePartialsRequest::descriptor()) {
+    const bool is_output = field.number() == v1::MergePartialsRequest::kOutputDataFieldNumber;
+    return is_output ? &scanned.partial_output : &scanned.partial_log_sum_exp;
+  }
   if (field.containing_type() != v1::AttendRequest::descriptor()) return nullptr;
   const std::optional<core::Input> input = InputOfField(field.number());
   return input.has_value() ? &scanned.inputs[*input] : nullptr;
@@ -189,6 +195,23 @@ absl::StatusOr<Message> Parse(const ScannedMessage& scanned) {
   return parsed;
 }
 
+struct Copy {
+  Payload payload;
+  std::byte* destination = nullptr;
+};
+
+void CopyAll(ZeroCopyInputStream& message, std::vector<Copy> copies) {
+  // In the order in which they came.
+  std::ranges::sort(copies, {}, [](const Copy& copy) { return copy.payload.begin_bytes; });
+  ByteReader reader(message);
+  for (const auto& [payload, destination] : copies) {
+    if (payload.size_bytes == 0) continue;
+    [[maybe_unused]] const bool found =
+        reader.Skip(payload.begin_bytes - reader.position_bytes()) && reader.Read(destination, payload.size_bytes);
+    assert(found);
+  }
+}
+
 }  // namespace
 
 absl::Status ScanRequest(ZeroCopyInputStream& message, std::int64_t size_bytes, ScannedMessage& scanned) {
@@ -197,6 +220,10 @@ absl::Status ScanRequest(ZeroCopyInputStream& message, std::int64_t size_bytes, 
 
 absl::Status ScanStreamRequest(ZeroCopyInputStream& message, std::int64_t size_bytes, ScannedMessage& scanned) {
   return Scan(message, *v1::StreamAttendRequest::descriptor(), size_bytes, scanned);
+}
+
+absl::Status ScanMergeRequest(ZeroCopyInputStream& message, std::int64_t size_bytes, ScannedMessage& scanned) {
+  return Scan(message, *v1::MergePartialsRequest::descriptor(), size_bytes, scanned);
 }
 
 std::uint64_t ReadStreamId(const ScannedMessage& scanned) {
@@ -216,6 +243,10 @@ absl::StatusOr<v1::StreamAttendRequest> ParseStreamRequest(const ScannedMessage&
   return Parse<v1::StreamAttendRequest>(scanned);
 }
 
+absl::StatusOr<v1::MergePartialsRequest> ParseMergeRequest(const ScannedMessage& scanned) {
+  return Parse<v1::MergePartialsRequest>(scanned);
+}
+
 absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& request,
                                                        const ScannedMessage& scanned) {
   core::PerInput<std::int64_t> size_bytes;
@@ -224,17 +255,14 @@ absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& 
 }
 
 void CopyPayloads(ZeroCopyInputStream& message, const ScannedMessage& scanned, const InputMemory& memory) {
-  // In the order in which they came.
-  auto inputs = core::kInputs;
-  std::ranges::sort(inputs, {}, [&](core::Input input) { return scanned.inputs[input].begin_bytes; });
-  ByteReader reader(message);
-  for (const core::Input input : inputs) {
-    const Payload& payload = scanned.inputs[input];
-    if (payload.size_bytes == 0) continue;
-    [[maybe_unused]] const bool found =
-        reader.Skip(payload.begin_bytes - reader.position_bytes()) && reader.Read(memory[input], payload.size_bytes);
-    assert(found);
-  }
+  std::vector<Copy> copies;
+  for (const core::Input input : core::kInputs) copies.push_back({scanned.inputs[input], memory[input]});
+  CopyAll(message, std::move(copies));
+}
+
+void CopyPartials(ZeroCopyInputStream& message, const ScannedMessage& scanned, std::byte* output,
+                  std::byte* log_sum_exp) {
+  CopyAll(message, {{scanned.partial_output, output}, {scanned.partial_log_sum_exp, log_sum_exp}});
 }
 
 void CopyPart(ZeroCopyInputStream& message, const ScannedMessage& scanned, std::byte* destination) {

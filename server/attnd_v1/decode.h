@@ -40,6 +40,9 @@ struct Payload {
 struct ScannedMessage {
   // Of an AttendRequest, which may lie in a StreamAttendRequest.
   core::PerInput<Payload> inputs;
+  // Of a MergePartialsRequest.
+  Payload partial_output;
+  Payload partial_log_sum_exp;
   // Of a TensorPart.
   Payload part;
   // The number of the member of a StreamAttendRequest's oneof that came last; 0 where none came.
@@ -48,13 +51,15 @@ struct ScannedMessage {
   std::string header;
 };
 
-// `message` is an AttendRequest, or a StreamAttendRequest, of `size_bytes` bytes, from its first byte. INVALID_ARGUMENT
-// where the fields do not fit into it, a field is not known or has a wrong wire type, or the header is over its limit;
-// `scanned` then holds what came before. Allocates nothing but the header.
+// `message` is an AttendRequest, a StreamAttendRequest or a MergePartialsRequest of `size_bytes` bytes, from its first
+// byte. INVALID_ARGUMENT where the fields do not fit into it, a field is not known or has a wrong wire type, or the
+// header is over its limit; `scanned` then holds what came before. Allocates nothing but the header.
 absl::Status ScanRequest(google::protobuf::io::ZeroCopyInputStream& message, std::int64_t size_bytes,
                          ScannedMessage& scanned);
 absl::Status ScanStreamRequest(google::protobuf::io::ZeroCopyInputStream& message, std::int64_t size_bytes,
                                ScannedMessage& scanned);
+absl::Status ScanMergeRequest(google::protobuf::io::ZeroCopyInputStream& message, std::int64_t size_bytes,
+                              ScannedMessage& scanned);
 
 // The id of a StreamAttendRequest whose header begins with it; 0 where it does not.
 std::uint64_t ReadStreamId(const ScannedMessage& scanned);
@@ -62,6 +67,7 @@ std::uint64_t ReadStreamId(const ScannedMessage& scanned);
 // INVALID_ARGUMENT where the header is not what attention.proto describes. The elements are left out of the result.
 absl::StatusOr<v1::AttendRequest> ParseRequest(const ScannedMessage& scanned);
 absl::StatusOr<v1::StreamAttendRequest> ParseStreamRequest(const ScannedMessage& scanned);
+absl::StatusOr<v1::MergePartialsRequest> ParseMergeRequest(const ScannedMessage& scanned);
 
 // The problem that came whole. It is for core::CheckProblem to say whether the description holds together.
 absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& request, const ScannedMessage& scanned);
@@ -69,7 +75,10 @@ absl::StatusOr<core::ProblemDescription> ToDescription(const v1::AttendRequest& 
 // Copies the elements. `message` is the scanned one, from its first byte; `memory` has room for every payload.
 void CopyPayloads(google::protobuf::io::ZeroCopyInputStream& message, const ScannedMessage& scanned,
                   const InputMemory& memory);
-// The same for the elements of a TensorPart.
+// The same for the elements of a MergePartialsRequest, …
+void CopyPartials(google::protobuf::io::ZeroCopyInputStream& message, const ScannedMessage& scanned, std::byte* output,
+                  std::byte* log_sum_exp);
+// … and for those of a TensorPart.
 void CopyPart(google::protobuf::io::ZeroCopyInputStream& message, const ScannedMessage& scanned,
               std::byte* destination);
 

@@ -60,18 +60,18 @@ void FillReport(const Answer& answer, double encode_seconds, v1::Report& result)
 
 void FillResult(const Answer& answer, double encode_seconds, v1::AttentionResult& result) {
   for (const core::Output output : core::kOutputs) {
-    const core::AnswerTensor& tensor = answer.problem.answer[output];
+    const core::AnswerTensor& tensor = answer.descriptions[output];
     if (tensor.size_bytes > 0) *(result.*kDescriptionFields[output])() = ToProto(tensor.description);
   }
   FillReport(answer, encode_seconds, *result.mutable_report());
 }
 
-// A slice of the buffer that keeps the whole answer alive.
+// A slice of the buffer that keeps its owner, the whole answer, alive.
 grpc::Slice Share(const TensorMemory& buffer, std::int64_t offset_bytes, std::int64_t size_bytes,
-                  const std::shared_ptr<const Answer>& answer) {
+                  const std::shared_ptr<const void>& owner) {
   return {buffer.data() + offset_bytes, static_cast<std::size_t>(size_bytes),
-          [](void* owner) { delete static_cast<std::shared_ptr<const Answer>*>(owner); },
-          new std::shared_ptr<const Answer>(answer)};
+          [](void* held) { delete static_cast<std::shared_ptr<const void>*>(held); },
+          new std::shared_ptr<const void>(owner)};
 }
 
 // A message, front to back: small fields as they are serialised, elements where they lie.
@@ -84,10 +84,10 @@ class MessageWriter {
   }
 
   void AppendElements(int field_number, const TensorMemory& buffer, std::int64_t offset_bytes, std::int64_t size_bytes,
-                      const std::shared_ptr<const Answer>& answer) {
+                      const std::shared_ptr<const void>& owner) {
     AppendFieldStart(field_number, size_bytes);
     Flush();
-    slices_.push_back(Share(buffer, offset_bytes, size_bytes, answer));
+    slices_.push_back(Share(buffer, offset_bytes, size_bytes, owner));
     size_bytes_ += size_bytes;
   }
 
@@ -162,6 +162,19 @@ std::string WithStatus(const absl::Status& status) {
 
 grpc::ByteBuffer Encode(const std::shared_ptr<const Answer>& answer, double encode_seconds) {
   return WriteResponse(answer, encode_seconds).Take();
+}
+
+grpc::ByteBuffer Encode(const std::shared_ptr<const Merged>& merged) {
+  v1::MergePartialsResponse small_fields;
+  *small_fields.mutable_output() = ToProto(merged->merge.output.description);
+  *small_fields.mutable_log_sum_exp() = ToProto(merged->merge.log_sum_exp.description);
+  MessageWriter writer;
+  writer.Append(small_fields.SerializeAsString());
+  writer.AppendElements(v1::MergePartialsResponse::kOutputDataFieldNumber, merged->output, 0,
+                        merged->output.size_bytes(), merged);
+  writer.AppendElements(v1::MergePartialsResponse::kLogSumExpDataFieldNumber, merged->log_sum_exp, 0,
+                        merged->log_sum_exp.size_bytes(), merged);
+  return writer.Take();
 }
 
 grpc::ByteBuffer EncodeResponse(std::uint64_t id, const std::shared_ptr<const Answer>& answer, double encode_seconds) {

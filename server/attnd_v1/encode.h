@@ -10,11 +10,15 @@
 
 #include "core/tensors.h"
 #include "server/attend.h"
+#include "server/merge.h"
 
 namespace attnd::server::attnd_v1 {
 
 // An AttendResponse.
 grpc::ByteBuffer Encode(const std::shared_ptr<const Answer>& answer, double encode_seconds);
+
+// A MergePartialsResponse.
+grpc::ByteBuffer Encode(const std::shared_ptr<const Merged>& merged);
 
 // A StreamAttendResponse with the whole answer, and the status OK.
 grpc::ByteBuffer EncodeResponse(std::uint64_t id, const std::shared_ptr<const Answer>& answer, double encode_seconds);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/attnd_v1/attend_reactor.h"
+#include "server/attnd_v1/merge_reactor.h"
 #include "server/attnd_v1/server_info.h"
 #include "server/attnd_v1/stream_reactor.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr char kAttendMethod[] = "/attnd.v1.AttentionService/Attend";
 constexpr char kStreamAttendMethod[] = "/attnd.v1.AttentionService/StreamAttend";
+constexpr char kMergePartialsMethod[] = "/attnd.v1.AttentionService/MergePartials";
 
 class UnknownMethodReactor final : public grpc::ServerGenericBidiReactor {
  public:
@@ -54,6 +56,7 @@ class Service::Generic final : public grpc::CallbackGenericService {
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* call) override {
     if (call->method() == kAttendMethod) return new AttendReactor(context_, call);
     if (call->method() == kStreamAttendMethod) return StreamReactor::Start(context_, call, streams_);
+    if (call->method() == kMergePartialsMethod) return new MergeReactor(context_, call);
     return new UnknownMethodReactor;
   }
 

@@ -11,10 +11,15 @@ from attnd_process import PATIENCE_SECONDS
 
 STREAM_ATTEND = "/attnd.v1.AttentionService/StreamAttend"
 
-_TENSORS = [(pb.TENSOR_NAME_QUERY, "query_data"), (pb.TENSOR_NAME_KEY, "key_data"), (pb.TENSOR_NAME_VALUE, "value_data"),
-            (pb.TENSOR_NAME_MASK, "mask_data")]
-_ANSWERS = {pb.TENSOR_NAME_OUTPUT: "output_data", pb.TENSOR_NAME_WEIGHTS: "weights_data",
-            pb.TENSOR_NAME_LOG_SUM_EXP: "log_sum_exp_data"}
+
+def _data_fields(message):
+    """[(TensorName, name)] of a message's fields of elements."""
+    names = [field.name for field in message.DESCRIPTOR.fields if field.name.endswith("_data")]
+    return [(pb.TensorName.Value("TENSOR_NAME_" + name.removesuffix("_data").upper()), name) for name in names]
+
+
+_TENSORS = _data_fields(pb.AttendRequest)
+_ANSWERS = dict(_data_fields(pb.AttendResponse))
 
 
 def whole(number, request, **fields):

@@ -48,17 +48,6 @@ TEST(Admission, DoesNotOverflow) {
   EXPECT_EQ(admission.in_flight_bytes(), INT64_MAX / 2 + 2);
 }
 
-TEST(Reservation, ExtendsOrStaysAsItWas) {
-  Admission admission(100);
-  absl::StatusOr<Reservation> reservation = admission.Reserve(10);
-  ASSERT_TRUE(reservation.ok());
-  EXPECT_TRUE(reservation->Extend(50).ok());
-  EXPECT_EQ(reservation->bytes(), 60);
-  EXPECT_EQ(reservation->Extend(41).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(reservation->bytes(), 60);
-  EXPECT_EQ(admission.in_flight_bytes(), 60);
-}
-
 TEST(Reservation, GivesBackOnceHoweverItIsMoved) {
   Admission admission(100);
   {

@@ -101,7 +101,7 @@ TEST(MetricsCounts, OtherMethodsCountUnderTheirNames) {
   EXPECT_EQ(samples.at("grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"Check\","
                        "grpc_service=\"grpc.health.v1.Health\",grpc_type=\"unary\"}"),
             1);
-  // The bytes are Attend's alone.
+  // The bytes are those of messages with tensors.
   EXPECT_EQ(samples.at("attnd_received_bytes_total"), 0);
 }
 

@@ -2,6 +2,7 @@
 
 #include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
+#include <google/protobuf/descriptor.h>
 #include <grpc/grpc.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -11,6 +12,8 @@
 #include <stdexcept>
 #include <utility>
 #include <vector>
+
+#include "server/attnd_v1/tensor_names.h"
 
 namespace attnd::test {
 namespace {
@@ -110,7 +113,13 @@ v1::AttendResponse Attend(v1::AttentionService::Stub& stub, const v1::AttendRequ
 }
 
 std::string OutputBytes(const v1::AttendResponse& response) {
-  return response.output_data() + response.weights_data() + response.log_sum_exp_data();
+  std::string bytes;
+  for (const core::Output output : core::kOutputs) {
+    const google::protobuf::FieldDescriptor* field =
+        v1::AttendResponse::descriptor()->FindFieldByNumber(server::attnd_v1::DataFieldNumber(output));
+    bytes += response.GetReflection()->GetString(response, field);
+  }
+  return bytes;
 }
 
 }  // namespace attnd::test

@@ -64,7 +64,7 @@ grpc::ByteBuffer ToByteBuffer(std::string_view bytes);
 // Calls Attend. An error fails the test.
 v1::AttendResponse Attend(v1::AttentionService::Stub& stub, const v1::AttendRequest& request);
 
-// The bytes of the answer's output, weights and log-sum-exp, one after the other: as EngineCall::OutputBytes.
+// The bytes of the answer's tensors, one after the other: as EngineCall::OutputBytes.
 std::string OutputBytes(const v1::AttendResponse& response);
 
 }  // namespace attnd::test

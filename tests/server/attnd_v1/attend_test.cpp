@@ -9,6 +9,7 @@
 #include "server/version.h"
 #include "tests/server/running_server.h"
 #include "tests/support/attend_request.h"
+#include "tests/support/combinations.h"
 #include "tests/support/engine_call.h"
 #include "tests/support/seed.h"
 
@@ -156,6 +157,12 @@ TEST_P(AttendTest, EmptyRowsInBothWays) {
   for (const core::EmptyRow empty_row : {core::EmptyRow::kZero, core::EmptyRow::kMeanOfAllValues}) {
     attention.description.empty_row = empty_row;
     ExpectTheCoresAnswer(server_, attention);
+  }
+}
+
+TEST_P(AttendTest, AnyOptionsThatMeet) {
+  for (int n = 0; n < 60 && !HasFailure(); ++n) {
+    ExpectTheCoresAnswer(server_, RandomCombination(GetParam(), n % 3 == 0, random_));
   }
 }
 

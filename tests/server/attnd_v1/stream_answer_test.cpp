@@ -29,7 +29,7 @@ std::shared_ptr<const Answer> Make(std::int64_t output_bytes, std::int64_t weigh
   answer->tensors[Output::kLogSumExp] = Filled(log_sum_exp_bytes, 'c');
   for (const Output output : core::kOutputs) {
     const std::int64_t size_bytes = answer->tensors[output].size_bytes();
-    answer->problem.answer[output] = {{core::ElementType::kFloat32, {size_bytes / 4}}, size_bytes};
+    answer->descriptions[output] = {{core::ElementType::kFloat32, {size_bytes / 4}}, size_bytes};
   }
   answer->report.kernel = "a kernel";
   return answer;

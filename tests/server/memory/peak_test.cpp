@@ -2,9 +2,12 @@
 // and 4 MiB. Tensors lie in large blocks and gRPC's slices in small ones, so each is held against its own bound: how
 // far gRPC reads ahead changes from run to run.
 #include <absl/functional/function_ref.h>
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
+#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -174,6 +177,38 @@ class PeakTest : public ::testing::Test {
     return stream->Finish();
   }
 
+  // Begins a request of [batch, 1, 1] with the sizes that this takes, and nothing more.
+  grpc::Status CallWithClaim(std::int64_t batch, const std::string& options) {
+    const std::string tensor = absl::StrCat("{ element_type: ELEMENT_TYPE_FLOAT32 shape: [", batch, ", 1, 1] }");
+    const std::string problem = absl::StrCat("query ", tensor, " tensors { key ", tensor, " value ", tensor, " } ",
+                                             absl::StrReplaceAll(options, {{"BATCH", absl::StrCat(batch)}}));
+    v1::StreamAttendRequest message;
+    message.set_id(1);
+    v1::StreamStart& start = *message.mutable_start();
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(problem, start.mutable_problem()));
+    start.set_query_size_bytes(batch * 4);
+    start.set_key_size_bytes(batch * 4);
+    start.set_value_size_bytes(batch * 4);
+    if (start.problem().has_bias()) start.set_bias_size_bytes(batch * 4);
+    if (start.problem().mask().has_segments()) {
+      start.set_query_segment_ids_size_bytes(batch * 4);
+      start.set_key_segment_ids_size_bytes(batch * 4);
+    }
+    grpc::ClientContext context;
+    const auto stream = stub_->StreamAttend(&context);
+    stream->Write(message);
+    v1::StreamAttendResponse response;
+    EXPECT_TRUE(stream->Read(&response));
+    const bool is_refused = response.status().code() == grpc::StatusCode::RESOURCE_EXHAUSTED ||
+                            response.status().code() == grpc::StatusCode::INVALID_ARGUMENT;
+    EXPECT_TRUE(is_refused) << response.status().code();
+    EXPECT_TRUE(absl::StrContains(response.status().message(), "it is never accepted") ||
+                absl::StrContains(response.status().message(), "takes more bytes than fit in 63 bits"))
+        << response.status().message();
+    stream->WritesDone();
+    return stream->Finish();
+  }
+
   static double InMebibytes(std::int64_t bytes) { return static_cast<double>(bytes) / kMebibyte; }
 
   HookedServer server_{
@@ -211,6 +246,25 @@ TEST_F(PeakTest, OfARequestThatContradictsItself) {
   const Peak peak = Measure(request);
   EXPECT_EQ(peak.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(peak.large_bytes, 0);
+}
+
+// What a request in parts claims to come is held against the limits before anything that grows with it is allocated:
+// neither tensors, nor offsets, lengths or tiles.
+TEST_F(PeakTest, OfAbsurdClaims) {
+  for (const std::int64_t batch : {std::int64_t{1} << 28, std::int64_t{1} << 40, std::int64_t{1} << 60}) {
+    for (const std::string options :
+         {"mask { causal { alignment: ALIGNMENT_BOTTOM_RIGHT } }", "return_weights: true return_log_sum_exp: true",
+          "positions { alignment: ALIGNMENT_TOP_LEFT } mask { window { left: 0 } }",
+          "summaries { top_keys: 256 entropy: true received_sum: true pooled_map { rows: 1024 columns: 1024 } }",
+          "mask { segments { query { element_type: ELEMENT_TYPE_INT32 shape: [BATCH, 1] } "
+          "key { element_type: ELEMENT_TYPE_INT32 shape: [BATCH, 1] } } }",
+          "bias { tensor { element_type: ELEMENT_TYPE_FLOAT32 shape: [BATCH, 1, 1] } }"}) {
+      SCOPED_TRACE(absl::StrCat(batch, ": ", options));
+      const Peak peak = MeasureCall([&] { return CallWithClaim(batch, options); });
+      EXPECT_EQ(peak.large_bytes, 0);
+      EXPECT_LE(peak.small_bytes, kMebibyte);
+    }
+  }
 }
 
 // Refused before it is inflated: these 64 MiB are less than 1 MiB on the wire.
