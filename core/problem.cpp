@@ -225,8 +225,6 @@ Shape MaskShape(const ProblemDescription& description, const Problem& problem, s
 absl::StatusOr<BroadcastStrides> Broadcast(const TensorDescription& tensor, absl::string_view field,
                                            const Shape& target, absl::string_view target_name, bool may_be_narrower) {
   const std::size_t rank = tensor.shape.size();
-  // Strides fit where the bytes do.
-  if (const absl::StatusOr<std::int64_t> bytes = SizeBytes(tensor, field); !bytes.ok()) return bytes.status();
   if (rank > target.size()) {
     return Invalid(field, ".shape: rank ", rank, " found, at most ", target.size(), ", that of ", target_name, " ",
                    ToString(target), ", expected");

@@ -96,8 +96,8 @@ TEST(Metrics, EveryCallsLabelsAreThereAtZero) {
     EXPECT_EQ(value, 0) << name;
     ++series;
   }
-  // 8 methods with 17 codes, and the buckets of their histogram and of the 4 phases with +Inf, sum and count.
-  EXPECT_EQ(series, 8 + 8 * 17 + (8 + 4) * (40 + 3));
+  // 9 methods with 17 codes, and the buckets of their histogram and of the 4 phases with +Inf, sum and count.
+  EXPECT_EQ(series, 9 + 9 * 17 + (9 + 4) * (40 + 3));
 }
 
 TEST(Metrics, EachHasAText) {

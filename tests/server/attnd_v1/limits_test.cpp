@@ -76,8 +76,11 @@ TEST(MessageLimit, HoldsForTheAnswersTensors) {
   RunningServer server(config);
   const grpc::Status status = Call(server, ToRequest(attention));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(status.error_message(),
-            "result: the answer's tensors take 436800 bytes, at most 436799 (limits.max_message_bytes) expected");
+  EXPECT_EQ(
+      status.error_message(),
+      "result: the answer's tensors take 436800 bytes, at most 436799 (limits.max_message_bytes) expected; "
+      "problem.return_weights takes 360000 of them; of problem.summaries, top_keys of 16 would take 38400, entropy "
+      "would take 1200, received_sum would take 1200, pooled_map of 256 x 256 would take 262144");
 }
 
 TEST(InFlightLimit, RefusesForeverWhatNeverFits) {

@@ -70,17 +70,17 @@ void ExpectRefused(const v1::AttendRequest& good, const std::vector<Refusal>& re
 TEST(OptionRefusals, WhereRowsStand) {
   const std::string not_given =
       "alignment: not given, ALIGNMENT_TOP_LEFT or ALIGNMENT_BOTTOM_RIGHT expected, since 5 query rows and 7 keys "
-      "differ and ";
+      "differ";
   const std::string counts = " counts from where the rows stand";
   ExpectRefused(
       Padded(),
       {
-          {"mask { causal {} }", "problem.mask.causal." + not_given + "problem.mask.causal" + counts},
-          {"mask { causal {} } positions {}", "problem.mask.causal." + not_given + "problem.mask.causal" + counts},
-          {"mask { window { left: 1 } }", "problem.positions." + not_given + "problem.mask.window" + counts},
-          {"alibi { slopes: [1, 1, 1, 1] }", "problem.positions." + not_given + "problem.alibi" + counts},
+          {"mask { causal {} }", "problem.mask.causal." + not_given},
+          {"mask { causal {} } positions {}", "problem.mask.causal." + not_given},
+          {"mask { window { left: 1 } }", "problem.positions." + not_given + " and problem.mask.window" + counts},
+          {"alibi { slopes: [1, 1, 1, 1] }", "problem.positions." + not_given + " and problem.alibi" + counts},
           {"summaries { mean_distance: true }",
-           "problem.positions." + not_given + "problem.summaries.mean_distance" + counts},
+           "problem.positions." + not_given + " and problem.summaries.mean_distance" + counts},
           {"positions { offsets: 1 }",
            "problem.positions.offsets: 1 offsets found, one for each of 2 batch entries expected"},
           {"positions { alignment: ALIGNMENT_TOP_LEFT offsets: [1, 2] }",
@@ -92,21 +92,22 @@ TEST(OptionRefusals, WhereRowsStand) {
 
 TEST(OptionRefusals, LengthsAndWindows) {
   const std::string lengths = ": 3 lengths found, one for each of 2 batch entries expected";
-  ExpectRefused(
-      Padded(),
-      {
-          {"mask { causal { alignment: ALIGNMENT_TOP_LEFT prefix_lengths: [1, 1, 1] } }",
-           "problem.mask.causal.prefix_lengths" + lengths},
-          {"mask { causal { alignment: ALIGNMENT_TOP_LEFT prefix_lengths: [0, 8] } }",
-           "problem.mask.causal.prefix_lengths[1]: 8 found, 0 to 7 (the number of keys) expected"},
-          {"mask { query_lengths { lengths: [1, 1, 1] } }", "problem.mask.query_lengths.lengths" + lengths},
-          {"mask { query_lengths { lengths: [6, 5] } }",
-           "problem.mask.query_lengths.lengths[0]: 6 found, 0 to 5 (the number of query rows) expected"},
-          {"mask { query_lengths { lengths: [5, -1] } }",
-           "problem.mask.query_lengths.lengths[1]: -1 found, 0 to 5 (the number of query rows) expected"},
-          {"mask { window { left: -1 } }", "problem.mask.window.left: -1 found, at least 0 expected"},
-          {"mask { window { left: 0 right: -7 } }", "problem.mask.window.right: -7 found, at least 0 expected"},
-      });
+  ExpectRefused(Padded(),
+                {
+                    {"mask { causal { alignment: ALIGNMENT_TOP_LEFT prefix_lengths: [1, 1, 1] } }",
+                     "problem.mask.causal.prefix_lengths" + lengths},
+                    {"mask { causal { alignment: ALIGNMENT_TOP_LEFT prefix_lengths: [0, 8] } }",
+                     "problem.mask.causal.prefix_lengths[1]: 8 found, 0 to 7 (the number of keys) expected"},
+                    {"mask { query_lengths { lengths: [1, 1, 1] } }", "problem.mask.query_lengths.lengths" + lengths},
+                    {"mask { query_lengths { lengths: [6, 5] } }",
+                     "problem.mask.query_lengths.lengths[0]: 6 found, 0 to 5 (the number of query rows) expected"},
+                    {"mask { query_lengths { lengths: [5, -1] } }",
+                     "problem.mask.query_lengths.lengths[1]: -1 found, 0 to 5 (the number of query rows) expected"},
+                    {"positions { alignment: ALIGNMENT_TOP_LEFT } mask { window { left: -1 } }",
+                     "problem.mask.window.left: -1 found, at least 0 expected"},
+                    {"positions { alignment: ALIGNMENT_TOP_LEFT } mask { window { left: 0 right: -7 } }",
+                     "problem.mask.window.right: -7 found, at least 0 expected"},
+                });
 }
 
 TEST(OptionRefusals, Segments) {
@@ -141,7 +142,8 @@ TEST(OptionRefusals, Blocks) {
           {blocks(4, -4, good), "problem.mask.blocks.key_block_keys: -4 found, at least 1 expected"},
           {blocks(4, 4, "element_type: ELEMENT_TYPE_INT32 shape: [2, 2]"),
            "problem.mask.blocks.tensor.element_type: int32 found, bool expected"},
-          {blocks(4, 4, "element_type: ELEMENT_TYPE_BOOL shape: [3, 2]"),
+          {"+problem { " + blocks(4, 4, "element_type: ELEMENT_TYPE_BOOL shape: [3, 2]") +
+               " } block_mask_data: '123456'",
            "problem.mask.blocks.tensor.shape: [3, 2] found, which does not broadcast to the blocks' [2, 4, 2, 2]: "
            "dimension 0 is 3, 1 or 2 expected"},
           {blocks(4, 4, good),

@@ -89,7 +89,7 @@ TEST(Refusals, Ranks) {
        "problem.query.shape: rank 5 found, 2, 3 or 4 expected"},
       {Key(Shape({7, 2, 8})), "problem.tensors.key.shape: rank 3 found, the query's 4 expected"},
       {Value(Shape({7, 6})), "problem.tensors.value.shape: rank 2 found, the query's 4 expected"},
-      {MaskTensor(Shape({1, 2, 4, 5, 7})),
+      {MaskTensor(Shape({1, 1, 1, 5, 7})),
        "problem.mask.boolean.tensor.shape: rank 5 found, at most 4, that of the weights [2, 4, 5, 7], expected"},
   });
 }
@@ -204,7 +204,7 @@ TEST(Refusals, MasksAndScale) {
        "problem.mask.key_lengths.lengths[0]: 8 found, 0 to 7 (the number of keys) expected"},
       {MaskTensor(Shape({7, 5})),
        "problem.mask.boolean.tensor.shape: [7, 5] found, which does not broadcast to the weights' [2, 4, 5, 7]: "
-       "dimension 1 is 5, 1 or 7 expected"},
+       "dimension 0 is 7, 1 or 5 expected"},
       {Problem([](v1::AttentionProblem& p) { p.set_scale(std::numeric_limits<double>::quiet_NaN()); }),
        "problem.scale: nan found, a finite number of at most 1e+38 in magnitude expected"},
       {Problem([](v1::AttentionProblem& p) { p.set_scale(-std::numeric_limits<double>::infinity()); }),
