@@ -158,10 +158,11 @@ TEST(OptionRefusals, Modifiers) {
       {
           {"bias { tensor { element_type: ELEMENT_TYPE_FLOAT16 shape: [5, 7] } }",
            "problem.bias.tensor.element_type: float16 found, float32 or the query's float32 expected"},
-          {"bias { tensor { element_type: ELEMENT_TYPE_FLOAT32 shape: [5, 8] } }",
-           "problem.bias.tensor.shape: [5, 8] found, which does not broadcast to the weights' [2, 4, 5, 7]: dimension "
-           "1 "
-           "is 8, 1 or at most 7 expected"},
+          {"+problem { bias { tensor { element_type: ELEMENT_TYPE_FLOAT32 shape: 8 } } } bias_data: '" +
+               std::string(32, 'x') + "'",
+           "problem.bias.tensor.shape: [8] found, which does not broadcast to the weights' [2, 4, 5, 7]: dimension 0 "
+           "is "
+           "8, 1 or at most 7 expected"},
           {"bias { tensor { element_type: ELEMENT_TYPE_FLOAT32 shape: [5, 7] } }",
            "bias_data: 0 bytes found, 140 expected for problem.bias.tensor of float32 [5, 7]"},
           {"+bias_data: 'abcd'", "bias_data: 4 bytes found, none expected without problem.bias"},
