@@ -146,7 +146,9 @@ HWY_INLINE void UpdateRow(const float* scores, Weight* weights, std::int64_t col
     sums = hn::Add(sums, w);
     StoreConverted(d, w, weights + c);
   }
-  state.factor = Exp2(state.maximum - reference);
+  // Exactly 1 where the maximum stays: the polynomial's 2^0 is one bit more, which would add up over a long row's
+  // tiles.
+  state.factor = state.maximum == reference ? 1.0F : Exp2(state.maximum - reference);
   state.sum = state.sum * state.factor + hn::ReduceSum(d, sums);
   state.maximum = maximum;
 }

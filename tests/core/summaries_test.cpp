@@ -99,6 +99,15 @@ TEST_P(SummariesTest, MapsOfAnySizeAreRight) {
   }
 }
 
+// The errors of many tiles do not add up.
+TEST_P(SummariesTest, WeightsOfLongRowsAddUpToOne) {
+  AttentionCase attention = Make({.query_rows = 3, .keys = 65'536, .head_size = 8});
+  attention.description.summaries.first_keys = 65'536;
+  EngineCall call(attention);
+  ASSERT_TRUE(SharedEngine().Run(call.problem(), call.tensors()).ok());
+  for (const double sum : call.Decoded(Output::kFirstKeysWeight)) EXPECT_NEAR(sum, 1, 2e-6);
+}
+
 TEST_P(SummariesTest, EqualWeightsAreOrderedByKey) {
   AttentionCase attention = Make({.query_rows = 3, .keys = 600, .head_size = 8});
   std::ranges::fill(attention.key, 0.0);
