@@ -68,6 +68,11 @@ absl::Status CheckSummaries(const SummaryOptions& summaries, const Problem& prob
       !status.ok()) {
     return status;
   }
+  constexpr std::int64_t kMostKeys = INT32_MAX;
+  if (summaries.top_keys > 0 && problem.keys > kMostKeys) {
+    return Invalid("problem.summaries.top_keys: ", problem.keys, " keys found, at most ", kMostKeys,
+                   " expected, which int32 holds");
+  }
   if (absl::Status status = CheckRange("problem.summaries.first_keys", summaries.first_keys, 0, INT64_MAX);
       !status.ok()) {
     return status;

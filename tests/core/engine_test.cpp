@@ -38,6 +38,28 @@ class FirstPieceObserver : public core::Observer {
   std::atomic<std::int64_t> computed_tiles_ = 0;
 };
 
+// Calls `on_summary` once, from the worker that finished the first piece of the second pass, and counts its pieces:
+// those that compute no tile of the first, after some did.
+class SummaryObserver : public core::Observer {
+ public:
+  explicit SummaryObserver(std::function<void()> on_summary) : on_summary_(std::move(on_summary)) {}
+
+  void OnWorkDone(const core::WorkDone& work) override {
+    if (work.computed_tiles > 0) {
+      has_computed_ = true;
+    } else if (has_computed_ && pieces_++ == 0) {
+      on_summary_();
+    }
+  }
+
+  int pieces() const { return pieces_; }
+
+ private:
+  const std::function<void()> on_summary_;
+  std::atomic<bool> has_computed_ = false;
+  std::atomic<int> pieces_ = 0;
+};
+
 // 8 heads of 4 query tiles and 1 key tile each.
 AttentionCase LargeCase() {
   Random random = SeededRandom();
@@ -102,6 +124,27 @@ TEST(CancellationTest, GivesUpTheRemainingTilesAndLeavesTheTensorsAlone) {
   ExpectCorrect(small, Attend(engine, small));
   EXPECT_TRUE(large.OutputBytes() == bytes);
   EXPECT_TRUE(large.GuardsAreIntact());
+}
+
+// One key and value head, so that all packing comes before all computing.
+TEST(CancellationTest, GivesUpTheRemainingSummaries) {
+  Random random = SeededRandom();
+  AttentionCase attention = MakeCase({.sizes = {.query_heads = 8, .query_rows = 64, .keys = 64}}, random);
+  attention.description.summaries.entropy = true;  // a piece for each head
+  const auto run = [&](bool cancel) {
+    auto cancellation = std::make_shared<core::Cancellation>();
+    SummaryObserver observer([&] {
+      if (cancel) cancellation->Cancel();
+    });
+    core::Engine engine(core::EngineOptions{.worker_count = 1, .observer = &observer});
+    EngineCall call(attention);
+    const auto report = engine.Run(call.problem(), call.tensors(), {.cancellation = cancellation});
+    EXPECT_EQ(report.status().code(), cancel ? absl::StatusCode::kCancelled : absl::StatusCode::kOk);
+    EXPECT_TRUE(call.GuardsAreIntact());
+    return observer.pieces();
+  };
+  EXPECT_EQ(run(false), 8);
+  EXPECT_EQ(run(true), 1);
 }
 
 TEST(CancellationTest, BeforeTheFirstTileComputesNothing) {

@@ -309,6 +309,14 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refusal{"TooManyTopKeys", [](auto& d) { d.summaries.top_keys = 257; },
                 "problem.summaries.top_keys: 257 found, 0 to 256 expected"},
+        Refusal{"TopKeysThatInt32DoesNotHold",
+                [](auto& d) {
+                  d.key.shape[2] = d.value.shape[2] = std::int64_t{1} << 31;
+                  d.size_bytes[Input::kKey] = *SizeBytes(d.key, "");
+                  d.size_bytes[Input::kValue] = *SizeBytes(d.value, "");
+                  d.summaries.top_keys = 1;
+                },
+                "problem.summaries.top_keys: 2147483648 keys found, at most 2147483647 expected, which int32 holds"},
         Refusal{"NegativeFirstKeys", [](auto& d) { d.summaries.first_keys = -1; },
                 "problem.summaries.first_keys: -1 found, 0 to 9223372036854775807 expected"},
         Refusal{"MatrixOfOtherType",
