@@ -147,7 +147,7 @@ class MergeTypes : public ::testing::TestWithParam<ElementType> {
   static double Rounding() {
     switch (GetParam()) {
       case ElementType::kBfloat16:
-        return std::ldexp(1, -9);
+        return std::ldexp(1, -8);
       case ElementType::kFloat16:
         return std::ldexp(1, -11);
       default:
