@@ -767,6 +767,7 @@ window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", red
 
 element("title").textContent = data.title;
 document.title = `${data.title} – attention`;
+element("help").open = window.innerWidth >= 1120 && window.innerHeight >= 860; // where there is room
 if (typeof DecompressionStream === "undefined") {
   element("notice").textContent = "This browser cannot inflate what the page holds; a newer one (of 2023 or later) can.";
   element("notice").hidden = false;
