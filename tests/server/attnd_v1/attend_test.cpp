@@ -12,6 +12,7 @@
 #include "tests/support/combinations.h"
 #include "tests/support/engine_call.h"
 #include "tests/support/seed.h"
+#include "tests/support/summary_expectations.h"
 
 namespace attnd::test {
 namespace {
@@ -62,6 +63,16 @@ void ExpectDescribed(const v1::AttentionResult& result, const core::Problem& pro
   expect(core::Output::kOutput, result.has_output(), result.output());
   expect(core::Output::kWeights, result.has_weights(), result.weights());
   expect(core::Output::kLogSumExp, result.has_log_sum_exp(), result.log_sum_exp());
+  expect(core::Output::kMatrix, result.has_matrix(), result.matrix());
+  expect(core::Output::kTopKeys, result.has_top_keys(), result.top_keys());
+  expect(core::Output::kTopWeights, result.has_top_weights(), result.top_weights());
+  expect(core::Output::kEntropy, result.has_entropy(), result.entropy());
+  expect(core::Output::kLargestWeight, result.has_largest_weight(), result.largest_weight());
+  expect(core::Output::kFirstKeysWeight, result.has_first_keys_weight(), result.first_keys_weight());
+  expect(core::Output::kMeanDistance, result.has_mean_distance(), result.mean_distance());
+  expect(core::Output::kReceivedSum, result.has_received_sum(), result.received_sum());
+  expect(core::Output::kReceivedMaximum, result.has_received_maximum(), result.received_maximum());
+  expect(core::Output::kPooledMap, result.has_pooled_map(), result.pooled_map());
 }
 
 void ExpectReported(const v1::Report& found, const core::Report& expected) {
@@ -163,6 +174,14 @@ TEST_P(AttendTest, EmptyRowsInBothWays) {
 TEST_P(AttendTest, AnyOptionsThatMeet) {
   for (int n = 0; n < 60 && !HasFailure(); ++n) {
     ExpectTheCoresAnswer(server_, RandomCombination(GetParam(), n % 3 == 0, random_));
+  }
+}
+
+TEST_P(AttendTest, AnySummaries) {
+  for (int n = 0; n < 30 && !HasFailure(); ++n) {
+    AttentionCase attention = RandomCombination(GetParam(), n % 3 == 0, random_);
+    attention.description.summaries = RandomSummaries(attention, random_);
+    ExpectTheCoresAnswer(server_, attention);
   }
 }
 

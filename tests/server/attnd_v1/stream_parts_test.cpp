@@ -14,6 +14,7 @@
 #include "tests/support/combinations.h"
 #include "tests/support/engine_call.h"
 #include "tests/support/seed.h"
+#include "tests/support/summary_expectations.h"
 
 namespace attnd::test {
 namespace {
@@ -85,7 +86,8 @@ TEST(StreamParts, HaveTheBitsOfAttendWhateverTensorsThereAre) {
   Random random = SeededRandom();
   core::PerInput<int> seen;
   for (int n = 0; n < 40; ++n) {
-    const AttentionCase attention = RandomCombination(core::ElementType::kFloat32, n % 3 == 0, random);
+    AttentionCase attention = RandomCombination(core::ElementType::kFloat32, n % 3 == 0, random);
+    attention.description.summaries = RandomSummaries(attention, random);
     SCOPED_TRACE(ToString(attention));
     const v1::AttendRequest request = ToRequest(attention);
     for (const core::Input input : core::kInputs) seen[input] += DataOf(request, input).empty() ? 0 : 1;
