@@ -208,6 +208,9 @@ struct NamedTensor {
 // The tensors that a result has. Good while the result lives and is not moved from.
 std::vector<NamedTensor> TensorsOf(const AttendResult& result);
 
+// The names of all that a result may have.
+std::vector<absl::string_view> ResultTensorNames();
+
 // The result over one range of keys: what Attend gives for it with return_log_sum_exp. An empty one is (0, −∞).
 struct PartialResult {
   TensorView output;       // [.., Dv], in any order of the dimensions

@@ -104,4 +104,10 @@ std::vector<NamedTensor> TensorsOf(const AttendResult& result) {
   return tensors;
 }
 
+std::vector<absl::string_view> ResultTensorNames() {
+  std::vector<absl::string_view> names;
+  for (const OutputTensor& output : OutputTensors()) names.push_back(output.name);
+  return names;
+}
+
 }  // namespace attnd

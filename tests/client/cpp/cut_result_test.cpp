@@ -59,6 +59,27 @@ TEST(CutResultTest, HasTheBitsOfTheWholeUnlessKeysAreCut) {
   EXPECT_GT(cut, 50);
 }
 
+// Long enough that keys before the window are left out, and that a piece's rows stand far from its first key.
+TEST(CutResultTest, HasTheBitsOfTheWholeWhereKeysBeforeAWindowAreLeftOut) {
+  Random random = SeededRandom();
+  AttentionCase attention =
+      MakeCase({.sizes = {.query_rows = 300, .keys = 14000, .head_size = 4, .value_head_size = 3}, .rank = 2}, random);
+  core::ProblemDescription& description = attention.description;
+  description.return_weights = false;
+  description.positions.alignment = core::Alignment::kBottomRight;
+  description.mask.window = core::WindowOptions{.left = 700, .right = 0};
+  description.modifiers.alibi_slopes = {{0.01F}};
+  AddBias(attention, core::ElementType::kFloat32, {1, 14000}, 0.1, random);
+  AddBlockMask(attention, 48, 100, 0.8, random);
+  const LocalProblem problem(attention);
+  const auto pieces = CutOf(problem.request(), 60'000);
+  EXPECT_GT(pieces.size(), 1);
+  for (const Piece& piece : pieces) EXPECT_GT(piece.keys.begin, 0);
+  EXPECT_FALSE(HasKeyRanges(pieces));
+  EXPECT_EQ(BytesOf(AttendInPieces(problem.request(), pieces)),
+            BytesOf(AttendLocally(SharedEngine(), problem.request())));
+}
+
 TEST(CutResultTest, IsWithinTheErrorBoundWhereKeysAreCut) {
   Random random = SeededRandom();
   int cut = 0;

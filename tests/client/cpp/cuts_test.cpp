@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -127,6 +128,35 @@ TEST(CutsTest, KeysThatNoRowSeesAreLeftOut) {
   for (const Piece& piece : CutOf(request, 3 * kMiB)) EXPECT_EQ(piece.keys_of_rows, (Range{0, 4096}));
 }
 
+TEST(CutsTest, KeysBeforeAWindowAreLeftOut) {
+  // 16 MiB of keys and values, of which 64 rows see 1 MiB.
+  AttendRequest request = Request({1 << 15, 64}, {1 << 15, 64});
+  request.mask.causal = CausalAlignment::kTopLeft;
+  request.mask.window = SlidingWindow{.left = 2000};
+  const auto pieces = CutOf(request, 6 * kMiB);
+  EXPECT_EQ(pieces.front().keys.begin, 0);
+  EXPECT_EQ(pieces.back().keys, (Range{(pieces.back().query_rows.begin - 2000) / 4096 * 4096, 1 << 15}));
+  for (const Piece& piece : pieces) {
+    EXPECT_FALSE(piece.is_key_range());
+    EXPECT_GT(piece.query_rows.size(), 64);
+    EXPECT_EQ(piece.keys.begin % 4096, 0);
+  }
+  // Not where a row may need all of them.
+  request.empty_row = EmptyRow::kMeanOfAllValues;
+  EXPECT_GT(CutOf(request, 6 * kMiB).back().keys.begin, 0);
+  request.mask.key_lengths = {{20000}};
+  EXPECT_EQ(CutOf(request, 6 * kMiB).back().keys_of_rows, (Range{0, 1 << 15}));
+}
+
+TEST(CutsTest, PaddingTakesOneKey) {
+  AttendRequest request = Request({4096, 64}, {4096, 64});
+  request.mask.query_lengths = {{1000}};
+  const auto pieces = CutOf(request, 3 * kMiB);
+  EXPECT_EQ(pieces.front().keys, (Range{0, 4096}));
+  EXPECT_GE(pieces.back().query_rows.begin, 1000);
+  EXPECT_EQ(pieces.back().keys, (Range{0, 1}));
+}
+
 TEST(CutsTest, SizesOf64Bits) {
   // 48 TiB: 64 GiB an entry and tensor, 4 GiB a head.
   const auto pieces = CutOf(Request({256, 16, 1 << 24, 64}, {256, 16, 1 << 24, 64}), std::int64_t{13} << 30);
@@ -144,11 +174,12 @@ std::int64_t RowNumber(const ProblemSizes& sizes, std::int64_t b, std::int64_t h
 // How many pieces each row is in, counting those that differ in their keys as one; fails where those leave a gap.
 std::vector<int> CountPiecesOfRows(const ProblemSizes& sizes, const std::vector<Piece>& pieces) {
   std::vector<int> counts(static_cast<std::size_t>(sizes.batch * sizes.query_heads * sizes.query_rows));
-  std::int64_t next_key = 0;
+  std::optional<std::int64_t> next_key;
   for (const Piece& piece : pieces) {
-    EXPECT_EQ(piece.keys.begin, next_key);
-    next_key = piece.keys.end == piece.keys_of_rows.end ? 0 : piece.keys.end;
-    if (next_key != 0) continue;
+    EXPECT_EQ(piece.keys.begin, next_key.value_or(piece.keys_of_rows.begin));
+    next_key = piece.keys.end;
+    if (piece.keys.end < piece.keys_of_rows.end) continue;
+    next_key.reset();
     for (std::int64_t b = piece.batch.begin; b < piece.batch.end; ++b) {
       for (std::int64_t h = piece.query_heads.begin; h < piece.query_heads.end; ++h) {
         for (std::int64_t i = piece.query_rows.begin; i < piece.query_rows.end; ++i) {
@@ -157,7 +188,7 @@ std::vector<int> CountPiecesOfRows(const ProblemSizes& sizes, const std::vector<
       }
     }
   }
-  EXPECT_EQ(next_key, 0);
+  EXPECT_FALSE(next_key.has_value());
   return counts;
 }
 
@@ -177,9 +208,14 @@ bool KeysGoWithTheirQueries(const ProblemSizes& sizes, const Piece& piece) {
   return whole_groups || in_one_group;
 }
 
-bool NoRowSeesBeyond(const AttendRequest& request, const ProblemSizes& sizes, const Piece& piece) {
+bool RowsSeeNoOtherKeys(const AttendRequest& request, const ProblemSizes& sizes, const Piece& piece) {
   for (std::int64_t b = piece.batch.begin; b < piece.batch.end; ++b) {
-    if (VisibleKeysEnd(request, sizes, b, piece.query_rows.end - 1) > piece.keys_of_rows.end) return false;
+    const std::int64_t end = std::min(piece.query_rows.end, QueryLength(request, sizes, b));
+    for (std::int64_t i = piece.query_rows.begin; i < end; ++i) {
+      const Range visible = VisibleKeys(request, sizes, b, i);
+      if (visible.size() == 0) continue;
+      if (visible.begin < piece.keys_of_rows.begin || visible.end > piece.keys_of_rows.end) return false;
+    }
   }
   return true;
 }
@@ -201,7 +237,7 @@ TEST(CutsTest, EachRowIsInOnePieceAndEachPieceFits) {
     for (const Piece& piece : pieces) {
       EXPECT_TRUE(MessageSizeBytes(request, piece) <= limit_bytes || IsSmallest(piece));
       EXPECT_TRUE(KeysGoWithTheirQueries(sizes, piece));
-      EXPECT_TRUE(NoRowSeesBeyond(request, sizes, piece));
+      EXPECT_TRUE(RowsSeeNoOtherKeys(request, sizes, piece));
       EXPECT_TRUE(piece.keys.begin % 256 == 0 && piece.query_rows.begin % 64 == 0);
       if (piece.is_key_range())
         kinds.insert("keys");

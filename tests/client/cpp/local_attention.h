@@ -18,10 +18,8 @@ class LocalProblem {
   const AttendRequest& request() const { return request_; }
 
  private:
-  std::vector<std::uint8_t> query_;
-  std::vector<std::uint8_t> key_;
-  std::vector<std::uint8_t> value_;
-  std::vector<std::uint8_t> mask_;
+  // In the order of the inputs; empty where the case has none.
+  std::vector<std::vector<std::uint8_t>> tensors_;
   AttendRequest request_;
 };
 
@@ -33,7 +31,7 @@ Answer ToAnswer(const AttendResult& result);
 // The bytes of all tensors of the result, one after the other.
 std::vector<std::uint8_t> BytesOf(const AttendResult& result);
 
-// Random sizes, rank, layout, element type, masks and options. A few hundred rows and keys at most.
+// Random sizes, rank, layout, element type, masks, modifiers and options. A few hundred rows and keys at most.
 AttentionCase RandomCase(Random& random);
 
 }  // namespace attnd::test

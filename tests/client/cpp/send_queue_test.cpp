@@ -21,8 +21,7 @@ using testing::ElementsAre;
 std::shared_ptr<StreamCall> Call(std::uint64_t number, std::size_t size_bytes) {
   static constexpr std::byte kByte{};
   DescribedRequest request;
-  request.tensors.push_back(
-      {v1::TENSOR_NAME_QUERY, v1::AttendRequest::kQueryDataFieldNumber, "query", &kByte, size_bytes});
+  request.tensors.push_back({&InputTensors().front(), &kByte, size_bytes});
   auto call = std::make_shared<StreamCall>(std::move(request), std::nullopt, absl::InfiniteFuture());
   call->number = number;
   return call;
