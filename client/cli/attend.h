@@ -4,25 +4,17 @@
 #include <optional>
 #include <string>
 
+#include "client/cli/attend_request.h"
+
 namespace attnd::cli {
 
-// Tensors are named as inputs.h says. main.cpp's help texts say what each option means.
+// attend_command.cpp's help texts say what each option means.
 struct AttendOptions {
   std::string server;
   double timeout_seconds = 60;
 
   std::string input;
-  std::string query = "query";
-  std::string key = "key";
-  std::string value = "value";
-  std::string layout = "bhsd";
-  std::optional<double> scale;
-  std::optional<std::string> causal;
-  std::optional<std::string> key_lengths;
-  std::optional<std::string> mask;
-  std::string empty_row = "zero";
-  bool weights = false;
-  bool log_sum_exp = false;
+  ProblemOptions problem;
 
   std::optional<std::string> output;
 

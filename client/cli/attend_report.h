@@ -1,6 +1,10 @@
 // What `attnctl attend` prints.
 #pragma once
 
+#include <absl/strings/string_view.h>
+
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -8,17 +12,14 @@
 
 namespace attnd::cli {
 
-// The largest absolute error of each tensor that was compared; infinite where shapes, NaNs or infinities differ.
 struct Errors {
-  std::optional<double> output;
-  std::optional<double> weights;
-  std::optional<double> log_sum_exp;
+  // The largest absolute error of each tensor that was compared; infinite where shapes, NaNs or infinities differ.
+  std::map<std::string, double, std::less<>> by_name = {};
 
+  std::optional<double> of(absl::string_view name) const;
   // Without a comparison there is nothing that could be out of tolerance.
-  bool any() const { return output || weights || log_sum_exp; }
-  bool within(double tolerance) const {
-    return output.value_or(0) <= tolerance && weights.value_or(0) <= tolerance && log_sum_exp.value_or(0) <= tolerance;
-  }
+  bool any() const { return !by_name.empty(); }
+  bool within(double tolerance) const;
 };
 
 // One JSON object and a line break. An infinite error is the string "Infinity", since JSON has no such number.

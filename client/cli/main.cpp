@@ -7,12 +7,14 @@
 #include <string>
 #include <utility>
 
-#include "client/cli/attend.h"
+#include "client/cli/attend_command.h"
+#include "client/cli/attend_request.h"
 #include "client/cli/bench.h"
 #include "client/cli/bench_load.h"
 #include "client/cli/bench_problem.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/file_commands.h"
+#include "client/cli/merge.h"
 #include "client/cli/server_commands.h"
 #include "client/cli/text.h"
 
@@ -23,9 +25,6 @@ constexpr char kFooter[] =
     "A tensor is named as in the safetensors file that --input gives; a name that ends in .npy is a file of its own.\n"
     "Exit status: 0 done, and all checks held; 1 a check failed (a comparison, or a health that is not SERVING);\n"
     "2 the command line or a file is wrong; 3 the server could not be reached, or refused.";
-
-// What --causal is without a value.
-constexpr char kSameLength[] = "same-length";
 
 using Run = std::function<int()>;
 
@@ -54,84 +53,21 @@ void AddInfo(CLI::App& app, const std::string& server, Run& run) {
   });
 }
 
-void AddProblemOptions(CLI::App& command, AttendOptions& options) {
-  const std::string group = "The problem";
-  command.add_option("--input", options.input, "A safetensors file")->group(group);
-  command.add_option("--query", options.query, "Tensor")->capture_default_str()->group(group);
-  command.add_option("--key", options.key, "Tensor")->capture_default_str()->group(group);
-  command.add_option("--value", options.value, "Tensor")->capture_default_str()->group(group);
-  command.add_option("--layout", options.layout, "Order of the dimensions: bhsd (also [S, D], [B, S, D])\nor bshd")
-      ->check(CLI::IsMember({"bhsd", "bshd"}))
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--scale", options.scale, "What the scores are multiplied by [1/sqrt(D)]")->group(group);
-  command
-      .add_option("--causal", options.causal,
-                  "Hide later keys. Where there are not as many queries as\nkeys, say which corners the diagonal "
-                  "joins: top-left\n"
-                  "(query 0 sees key 0) or bottom-right (the last query\nsees the last key)")
-      ->expected(0, 1)
-      ->default_str(kSameLength)
-      ->check(CLI::IsMember({kSameLength, "top-left", "bottom-right"}))
-      ->option_text("[top-left|bottom-right]")
-      ->group(group);
-  command
-      .add_option("--key-lengths", options.key_lengths,
-                  "Keys of each batch entry: a list like 15,9,12, or an\ninteger tensor")
-      ->group(group);
-  command.add_option("--mask", options.mask, "A bool or uint8 tensor that is true where a key is visible")
-      ->group(group);
-  command
-      .add_option("--empty-row", options.empty_row,
-                  "What a query without a visible key gives: zero or mean-of-all-values")
-      ->check(CLI::IsMember({"zero", "mean-of-all-values"}))
-      ->capture_default_str()
-      ->group(group);
-}
-
-void AddAnswerOptions(CLI::App& command, AttendOptions& options) {
-  const std::string group = "The answer";
-  command.add_flag("--weights", options.weights, "Ask for the attention weights too")->group(group);
-  command.add_flag("--log-sum-exp", options.log_sum_exp, "Ask for each query's log-sum-exp too")->group(group);
-  command
-      .add_option("--output", options.output,
-                  "Write the answer: a .npy file holds the output alone,\nany other is a safetensors file of output, "
-                  "weights,\nlog_sum_exp and the input's metadata")
-      ->group(group);
-  command.add_option("--expect-output", options.expect_output, "Compare the output with this tensor")->group(group);
-  command
-      .add_option("--expect-weights", options.expect_weights, "Ask for the weights and compare them with this tensor")
-      ->group(group);
-  command
-      .add_option("--expect-log-sum-exp", options.expect_log_sum_exp,
-                  "Ask for the log-sum-exp and compare it with this tensor")
-      ->group(group);
-  command
-      .add_option("--expect", options.expect,
-                  "Take the tensors to compare with from this file instead\nof --input; where none is named, those "
-                  "that --output\n"
-                  "writes")
-      ->group(group);
-  command
-      .add_option("--tolerance", options.tolerance, "The largest absolute error that is accepted; NaN equals\nonly NaN")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str()
-      ->group(group);
-  command.add_flag("--json", options.json, "Print JSON; what was not compared is null")->group(group);
-}
-
-void AddAttend(CLI::App& app, const std::string& server, Run& run) {
-  auto options = std::make_shared<AttendOptions>();
+void AddMerge(CLI::App& app, const std::string& server, Run& run) {
+  auto options = std::make_shared<MergeOptions>();
   CLI::App* const command =
-      app.add_subcommand("attend", "Compute softmax(Q*K^T*scale + mask)*V of tensors in files, write it, compare it");
-  AddProblemOptions(*command, *options);
-  AddAnswerOptions(*command, *options);
+      app.add_subcommand("merge", "Merge what attend gave for ranges of the keys into the result over all of them");
+  command
+      ->add_option("FILES", options->inputs,
+                   "Safetensors files with output and log_sum_exp, as\nattend --log-sum-exp --output writes them")
+      ->required();
+  command->add_option("--output", options->output, "A safetensors file to write the merged two to")->required();
   command->add_option("--timeout-seconds", options->timeout_seconds, "Give up after so long")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->callback([options, &server, &run] {
     options->server = server;
-    run = [options] { return RunAttend(*options); };
+    run = [options] { return RunMerge(*options); };
   });
 }
 
@@ -335,6 +271,7 @@ int Main(int argc, char** argv) {
   AddHealth(app, server, run);
   AddInfo(app, server, run);
   AddAttend(app, server, run);
+  AddMerge(app, server, run);
   AddBench(app, server, run);
   AddList(app, run);
   AddShow(app, run);

@@ -33,17 +33,25 @@ def run(program, *arguments, environment=None):
     return done.returncode, done.stdout, done.stderr
 
 
-def attention(query, key, value, scale=None, visible=None, mean_of_all_values=False):
-    """softmax(query·keyᵀ·scale)·value over the visible keys: (output, weights, log_sum_exp). `visible` is broadcast."""
+def attention(query, key, value, scale=None, visible=None, mean_of_all_values=False, added=0, soft_cap=None, added_first=False,
+              sinks=None):
+    """softmax(query·keyᵀ·scale)·value over the visible keys: (output, weights, log_sum_exp). `visible` and `added`, which is added
+    to the scores after the soft cap or first, are broadcast; `sinks` are one a head."""
     query, key, value = (tensor.astype(numpy.float64) for tensor in (query, key, value))
     scores = query @ numpy.swapaxes(key, -1, -2) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
-    visible = numpy.broadcast_to(True if visible is None else visible, scores.shape)
+    visible = numpy.broadcast_to(True if visible is None else visible, scores.shape) & (added != -math.inf)
+    added = numpy.where(added == -math.inf, 0, added)
+    scores = scores + added if added_first else scores
+    scores = scores if soft_cap is None else soft_cap * numpy.tanh(scores / soft_cap)
+    scores = scores if added_first else scores + added
     exponentials = numpy.where(visible, numpy.exp(scores), 0)
+    empty = ~visible.any(-1, keepdims=True)
     sums = exponentials.sum(-1, keepdims=True)
-    empty = sums == 0
+    if sinks is not None:
+        sums = sums + numpy.exp(numpy.array(sinks, numpy.float64))[:, None, None]
     with numpy.errstate(divide="ignore"):
         log_sum_exp = numpy.log(sums[..., 0])
-    weights = numpy.where(empty, 1 / scores.shape[-1] if mean_of_all_values else 0, exponentials / numpy.where(empty, 1, sums))
+    weights = numpy.where(empty, 1 / scores.shape[-1] if mean_of_all_values else 0, exponentials / numpy.where(sums == 0, 1, sums))
     return weights @ value, weights, log_sum_exp
 
 
@@ -103,6 +111,36 @@ class AttnctlTest(unittest.TestCase):
     def attend(self, *arguments, status=OK):
         """What `attend --json` prints."""
         return json.loads(self.attnctl("attend", "--json", *arguments, status=status))
+
+
+class ProblemTest(AttnctlTest):
+    """One problem, asked for with any options."""
+    B, H, SQ, SK, D, DV = 2, 3, 5, 7, 8, 4
+    ROWS, KEYS = numpy.arange(SQ)[:, None], numpy.arange(SK)
+
+    def setUp(self):
+        super().setUp()
+        self.query, self.key = self.normal(self.B, self.H, self.SQ, self.D), self.normal(self.B, self.H, self.SK, self.D)
+        self.value = self.normal(self.B, self.H, self.SK, self.DV)
+
+    def expect(self, **options):
+        return attention(self.query, self.key, self.value, **options)
+
+    def check(self, expected, *options, **others):
+        """With the options, which may name tensors of `others`, the server gives what is expected, and not what it gives without
+        them."""
+        output, weights, log_sum_exp = expected
+        tensors = {"query": self.query, "key": self.key, "value": self.value, "expected.output": output,
+                   "expected.weights": weights, "expected.lse": log_sum_exp} | others
+        file = write_safetensors(self.folder / "in.safetensors", tensors)
+        arguments = ["--input", file, "--expect-output", "expected.output", "--expect-weights", "expected.weights",
+                     "--expect-log-sum-exp", "expected.lse"]
+        report = self.attend(*arguments, *options)
+        self.assertTrue(report["within_tolerance"])
+        self.assertLessEqual(max(report[f"{name}_max_abs_error"] for name in ("output", "weights", "log_sum_exp")), TOLERANCE)
+        if options:
+            self.assertFalse(self.attend(*arguments, status=CHECK_FAILED)["within_tolerance"])
+        return report
 
 
 def main():

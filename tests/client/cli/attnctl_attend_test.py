@@ -102,15 +102,17 @@ class AttendTest(AttnctlTest):
         self.assertRegex(text, r"(?m)^kernel       \S+, tiles of \d+ queries x \d+ keys$")
         self.assertRegex(text, r"(?m)^latency      [\d.]+ ms$")
         self.assertRegex(text, r"(?m)^in server    decode [\d.]+ ms, queue [\d.]+ ms, compute [\d.]+ ms, encode [\d.]+ ms$")
-        self.assertTrue(all(len(line) <= 100 for line in text.splitlines()), text)
+        self.assertRegex(text, r"(?m)^fingerprint  \S+")
+        self.assertTrue(all(len(line) <= 100 for line in text.splitlines() if not line.startswith("fingerprint")), text)
 
     def test_json_is_one_object_of_these_names(self):
         report = json.loads(self.attnctl("attend", "--input", self.input, "--json"))
         self.assertEqual(list(report), ["output_shape", "output_element_type", "weights_shape", "log_sum_exp_shape",
                                         "output_max_abs_error", "weights_max_abs_error", "log_sum_exp_max_abs_error",
-                                        "tolerance", "within_tolerance", "latency_seconds", "report"])
+                                        "summaries", "tolerance", "within_tolerance", "latency_seconds", "report"])
         self.assertEqual(report["output_shape"], [2, 3, 6, 8])
         self.assertGreater(report["report"]["computed_tiles"], 0)
+        self.assertEqual(report["summaries"], {})
 
     def test_the_output_may_replace_the_input(self):
         self.attend("--input", self.input, "--output", self.input)

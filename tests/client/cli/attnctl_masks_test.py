@@ -3,42 +3,33 @@
 import numpy
 
 import attnctl
-from attnctl import AttnctlTest, attention
+from attnctl import ProblemTest, attention
 
-B, H, SQ, SK, D, DV = 2, 3, 5, 7, 8, 4
-ROWS, KEYS = numpy.arange(SQ)[:, None], numpy.arange(SK)
+B, H, SQ, SK, D, DV = ProblemTest.B, ProblemTest.H, ProblemTest.SQ, ProblemTest.SK, ProblemTest.D, ProblemTest.DV
+ROWS, KEYS = ProblemTest.ROWS, ProblemTest.KEYS
 TOP_LEFT, BOTTOM_RIGHT = KEYS <= ROWS, KEYS <= ROWS + SK - SQ
 LENGTHS = numpy.array([4, 7])
-WITHIN_LENGTHS = KEYS < LENGTHS[:, None, None, None]
 
 
-class MasksTest(AttnctlTest):
+def per_entry(numbers):
+    """[B, 1, 1, 1], to be compared with rows and keys."""
+    return numpy.array(numbers)[:, None, None, None]
+
+
+WITHIN_LENGTHS = KEYS < per_entry(LENGTHS)
+
+
+class MasksTest(ProblemTest):
 
     def setUp(self):
         super().setUp()
-        self.query, self.key, self.value = self.normal(B, H, SQ, D), self.normal(B, H, SK, D), self.normal(B, H, SK, DV)
         self.mask = self.random.random((B, 1, SQ, SK)) < 0.7
         self.mask[..., 0] = True  # no query without a key
 
     def check(self, expected, *options, **others):
-        """With the options, the server gives what is expected, and not what it gives without them."""
-        output, weights, log_sum_exp = expected
-        tensors = {"query": self.query, "key": self.key, "value": self.value, "mask": self.mask, "lengths": LENGTHS,
-                   "byte_mask": self.mask.astype(numpy.uint8), "lengths32": LENGTHS.astype(numpy.int32),
-                   "expected.output": output, "expected.weights": weights, "expected.lse": log_sum_exp} | others
-        file = attnctl.write_safetensors(self.folder / "in.safetensors", tensors)
-        arguments = ["--input", file, "--expect-output", "expected.output", "--expect-weights", "expected.weights",
-                     "--expect-log-sum-exp", "expected.lse"]
-        report = self.attend(*arguments, *options)
-        self.assertTrue(report["within_tolerance"])
-        self.assertLessEqual(max(report[f"{name}_max_abs_error"] for name in ("output", "weights", "log_sum_exp")),
-                             attnctl.TOLERANCE)
-        if options:
-            self.assertFalse(self.attend(*arguments, status=attnctl.CHECK_FAILED)["within_tolerance"])
-        return report
-
-    def expect(self, **options):
-        return attention(self.query, self.key, self.value, **options)
+        tensors = {"mask": self.mask, "byte_mask": self.mask.astype(numpy.uint8), "lengths": LENGTHS,
+                   "lengths32": LENGTHS.astype(numpy.int32)}
+        return super().check(expected, *options, **tensors, **others)
 
     def test_without_options_every_key_is_visible(self):
         self.check(self.expect())
@@ -61,6 +52,62 @@ class MasksTest(AttnctlTest):
         file = attnctl.write_safetensors(self.folder / "in", {"query": self.query, "key": self.key, "value": self.value})
         errors = self.attnctl("attend", "--input", file, "--causal", status=attnctl.CALL_FAILED)
         self.assertIn("problem.mask.causal.alignment", errors)
+
+    def test_causal_by_offsets(self):
+        self.check(self.expect(visible=KEYS <= ROWS + per_entry([2, -1])), "--causal=2,-1")
+
+    def test_prefix_lengths(self):
+        prefix = KEYS < per_entry([3, 6])
+        self.check(self.expect(visible=TOP_LEFT | prefix), "--causal", "top-left", "--prefix-lengths", "3,6")
+        self.check(self.expect(visible=(KEYS <= ROWS + 1) | prefix), "--prefix-lengths", "3,6", "--positions", "1,1")
+
+    def test_windows(self):
+        distance = KEYS - ROWS
+        self.check(self.expect(visible=distance >= -1), "--window-left", "1", "--positions", "top-left")
+        self.check(self.expect(visible=distance <= 4), "--window-right", "2", "--positions", "bottom-right")
+        self.check(self.expect(visible=(distance <= 1) & (distance >= -1)), "--window-left", "2", "--window-right", "0",
+                   "--positions=1,1")
+        self.check(self.expect(visible=TOP_LEFT & (distance >= -2)), "--window-left", "2", "--causal", "top-left")
+
+    def test_query_lengths(self):
+        is_row = ROWS < per_entry([5, 3])
+        output, weights, log_sum_exp = self.expect(visible=TOP_LEFT & is_row)
+        report = self.check((output, weights, log_sum_exp), "--causal", "top-left", "--query-lengths", "5,3")
+        self.assertEqual(report["report"]["empty_rows"], 0)
+
+    def test_segments(self):
+        queries, keys = self.random.integers(0, 2, (B, SQ)), self.random.integers(0, 2, (B, SK))
+        same = queries[:, None, :, None] == keys[:, None, None, :]
+        for kind in (numpy.int64, numpy.int32):
+            self.check(self.expect(visible=same), "--query-segment-ids", "q", "--key-segment-ids", "k", q=queries.astype(kind),
+                       k=keys.astype(kind))
+
+    def test_block_mask(self):
+        blocks = numpy.array([[True, False, True], [False, True, True], [True, True, False]])
+        self.check(self.expect(visible=blocks[ROWS // 2, KEYS // 3]), "--block-mask", "blocks", "--block-rows", "2",
+                   "--block-keys", "3", blocks=blocks)
+
+    def test_a_narrow_mask_hides_what_it_does_not_reach(self):
+        narrow = self.mask[0, 0, :, :4]
+        wide = numpy.pad(narrow, ((0, 0), (0, SK - 4)))
+        self.check(self.expect(visible=wide), "--mask", "narrow", narrow=narrow)
+
+    def test_a_ragged_batch(self):
+        offsets = (0, 3, 3, 8), (0, 2, 6, 11)
+        self.query, self.key, self.value = self.normal(8, H, D), self.normal(11, H, D), self.normal(11, H, DV)
+        output, log_sum_exp, weights = numpy.zeros((8, H, DV)), numpy.zeros((H, 8)), numpy.zeros((H, 8, 5))
+        for rows, keys in ((slice(0, 3), slice(0, 2)), (slice(3, 8), slice(6, 11))):
+            parts = (numpy.swapaxes(tensor[part], 0, 1) for tensor, part in ((self.query, rows), (self.key, keys), (self.value, keys)))
+            count = keys.stop - keys.start
+            causal = numpy.arange(count) <= numpy.arange(rows.stop - rows.start)[:, None]
+            result, of_keys, log_sum_exp[:, rows] = attention(*parts, visible=causal)
+            output[rows], weights[:, rows, :count] = numpy.swapaxes(result, 0, 1), of_keys
+        file = attnctl.write_safetensors(self.folder / "in", {
+            "query": self.query, "key": self.key, "value": self.value, "o": output, "w": weights, "l": log_sum_exp,
+            "queries": numpy.array(offsets[0])})
+        for queries in ("0,3,3,8", "queries"):
+            self.attend("--input", file, "--query-offsets", queries, "--key-offsets", "0,2,6,11", "--causal", "top-left",
+                        "--expect-output", "o", "--expect-weights", "w", "--expect-log-sum-exp", "l")
 
     def test_key_lengths_as_a_list(self):
         self.check(self.expect(visible=WITHIN_LENGTHS), "--key-lengths", "4,7")
