@@ -85,7 +85,9 @@ absl::Status AttendToChunk(attnd::core::Engine& engine, const std::array<const A
   const std::int64_t size_bytes = count * kEntrySizeBytes;
   attnd::core::ProblemDescription description;
   description.query = description.key = description.value = tensor;
-  description.query_size_bytes = description.key_size_bytes = description.value_size_bytes = size_bytes;
+  for (const auto input : {attnd::core::Input::kQuery, attnd::core::Input::kKey, attnd::core::Input::kValue}) {
+    description.size_bytes[input] = size_bytes;
+  }
   const auto problem = attnd::core::CheckProblem(description, {});
   if (!problem.ok()) return problem.status();
   const auto data = [&](const Array* array) { return array->bytes.data() + first * kEntrySizeBytes; };
