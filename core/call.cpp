@@ -60,7 +60,7 @@ Work::Claim Call::ClaimTask() {
   if (!all_claimed) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
   if (summaries_ == nullptr) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
   // Summaries need the softmax of all rows.
-  if (!groups_.empty()) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
+  if (!groups_.empty() || summaries_->tasks().MustWait()) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
   task = ClaimSummary();
   if (task.has_value()) return {.kind = Claim::Kind::kTask, .task = *std::move(task)};
   return {.kind = Claim::Kind::kNoMore, .task = nullptr};
@@ -91,7 +91,7 @@ std::optional<Task> Call::ClaimPack() {
 }
 
 std::optional<Task> Call::ClaimSummary() {
-  const std::optional<SummaryTask> summary = summaries_->NextTask();
+  const std::optional<SummaryTask> summary = summaries_->tasks().Next();
   if (!summary.has_value()) return std::nullopt;
   return [this, summary = *summary](Scratch& scratch) { RunSummary(summary, scratch); };
 }
@@ -185,8 +185,9 @@ void Call::RunSummary(const SummaryTask& summary, Scratch& scratch) {
   const absl::StatusOr<std::int64_t> tiles = summaries_->Run(summary, give_up, scratch);
   if (observer_ != nullptr) observer_->OnWorkDone({.busy_seconds = SecondsSince(start)});
   absl::MutexLock lock(&mutex_);
-  if (status_.ok()) status_ = tiles.ok() ? std::move(reason) : tiles.status();
+  if (status_.ok()) status_ = tiles.ok() ? reason : tiles.status();
   report_.summary_tiles += tiles.value_or(0);
+  summaries_->tasks().Finish(summary);
 }
 
 void Call::Finish() {

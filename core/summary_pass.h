@@ -32,8 +32,8 @@ class SummaryPass {
   // For the first pass to fill.
   RowStates* row_states() { return states_.get(); }
 
-  // When all rows are finished: the next piece, until there are no more. By one thread at a time.
-  std::optional<SummaryTask> NextTask() { return tasks_.Next(); }
+  // When all rows are finished: the pieces, one after the other. By one thread at a time.
+  SummaryTasks& tasks() { return tasks_; }
 
   // Computes one piece; returns how many tiles' scores were computed. RESOURCE_EXHAUSTED where memory cannot be had.
   // Asks `give_up` before each key tile; where it says so, returns at once and leaves the results unspecified.

@@ -70,6 +70,13 @@ void SummaryPiece::StartTiles(std::int64_t head, Range rows) {
   }
 }
 
+void SummaryPiece::StartTopKeys(Range rows) {
+  const std::int64_t candidates = TopKeys::Candidates(asked_.top_keys);
+  for (std::int64_t row = 0; row < rows.size(); ++row) {
+    own_.top_keys[static_cast<std::size_t>(row)].Start(own_.candidates() + row * candidates, asked_.top_keys);
+  }
+}
+
 void SummaryPiece::ComputeProducts(RowTile& tile, Range keys, bool even_hidden, bool& is_packed) {
   weights_.Look(tile, keys, scratch_, own_.seen);
   if (!own_.seen.any && !even_hidden) return;
@@ -104,38 +111,33 @@ void SummaryPiece::WriteMatrixRows(std::int64_t head, Range rows, Range keys, co
 // --- What the weights of rows say ---
 
 void SummaryPiece::RunRows() {
-  const std::int64_t key_tiles = TilesOf(sequence_).key_tiles;
-  const Range all_rows = results_.layout().Rows(task_.entry);
-  for (std::int64_t head = task_.heads.begin; head < task_.heads.end; ++head) {
-    std::optional<PooledCells> cells;
-    if (asked_.pooled_map.has_value()) {
-      cells.emplace(*asked_.pooled_map, task_.map_rows, all_rows, sequence_.keys, own_.cells());
-      cells->Clear();
-    }
-    for (std::int64_t begin = task_.rows.begin; begin < task_.rows.end; begin += kChunkRows) {
-      const Range rows{.begin = begin, .end = std::min(begin + kChunkRows, task_.rows.end)};
-      StartTiles(head, rows);
-      own_.figures.fill({});
-      for (std::int64_t row = 0; row < rows.size(); ++row) {
-        own_.top_keys[static_cast<std::size_t>(row)].Start(
-            own_.candidates() + row * TopKeys::Candidates(asked_.top_keys), asked_.top_keys);
-      }
-      for (std::int64_t key_tile = 0; key_tile < key_tiles; ++key_tile) {
-        if (give_up_()) return;
-        bool is_packed = false;
-        for (std::int64_t index = 0; index < TileCount(rows); ++index) {
-          AddKeyTile(head, rows, index, KeyTileKeys(key_tile, sequence_.keys), cells.has_value() ? &*cells : nullptr,
-                     is_packed);
-        }
-      }
-      FinishRows(head, rows);
-    }
-    if (cells.has_value()) results_.AddMap(task_.entry, head, task_.map_rows, *cells);
+  const std::int64_t head = task_.heads.begin;
+  std::optional<PooledCells> cells;
+  if (asked_.pooled_map.has_value()) {
+    cells.emplace(*asked_.pooled_map, task_.map_rows, results_.layout().Rows(task_.entry), sequence_.keys,
+                  own_.cells());
+    cells->Clear();
   }
+  for (std::int64_t begin = task_.rows.begin; begin < task_.rows.end; begin += kChunkRows) {
+    const Range rows{.begin = begin, .end = std::min(begin + kChunkRows, task_.rows.end)};
+    StartTiles(head, rows);
+    own_.figures.fill({});
+    StartTopKeys(rows);
+    for (std::int64_t key_tile = 0; key_tile < TilesOf(sequence_).key_tiles; ++key_tile) {
+      if (give_up_()) return;
+      bool is_packed = false;
+      for (std::int64_t index = 0; index < TileCount(rows); ++index) {
+        AddKeyTile(rows, index, KeyTileKeys(key_tile, sequence_.keys), cells.has_value() ? &*cells : nullptr,
+                   is_packed);
+      }
+    }
+    FinishRows(rows);
+  }
+  if (cells.has_value()) results_.AddMap(task_.entry, head, task_.map_rows, *cells);
 }
 
-void SummaryPiece::AddKeyTile(std::int64_t head, Range rows, std::int64_t index, Range keys, PooledCells* cells,
-                              bool& is_packed) {
+void SummaryPiece::AddKeyTile(Range rows, std::int64_t index, Range keys, PooledCells* cells, bool& is_packed) {
+  const std::int64_t head = task_.heads.begin;
   RowTile& tile = own_.tiles[static_cast<std::size_t>(index)];
   const bool is_whole = !results_.layout().reduces_heads();  // else the matrix and the top keys are of combined heads
   const bool writes_matrix = is_whole && asked_.matrix.has_value();
@@ -176,7 +178,8 @@ void SummaryPiece::AddToRows(const RowTile& tile, std::int64_t first, Range keys
   }
 }
 
-void SummaryPiece::FinishRows(std::int64_t head, Range rows) {
+void SummaryPiece::FinishRows(Range rows) {
+  const std::int64_t head = task_.heads.begin;
   const bool is_whole = !results_.layout().reduces_heads();
   for (std::int64_t row = rows.begin; row < rows.end; ++row) {
     const auto i = static_cast<std::size_t>(row - rows.begin);
@@ -193,10 +196,7 @@ void SummaryPiece::FinishRows(std::int64_t head, Range rows) {
 
 void SummaryPiece::RunCombinedRows() {
   const Range rows = task_.rows;
-  for (std::int64_t row = 0; row < rows.size(); ++row) {
-    own_.top_keys[static_cast<std::size_t>(row)].Start(own_.candidates() + row * TopKeys::Candidates(asked_.top_keys),
-                                                       asked_.top_keys);
-  }
+  StartTopKeys(rows);
   for (std::int64_t key_tile = 0; key_tile < TilesOf(sequence_).key_tiles; ++key_tile) {
     const Range keys = KeyTileKeys(key_tile, sequence_.keys);
     for (std::int64_t index = 0; index < TileCount(rows); ++index) {
@@ -266,30 +266,29 @@ void SummaryPiece::FinishCombined(Range rows, std::int64_t index, Range keys) {
 // --- What keys receive ---
 
 void SummaryPiece::RunKeys() {
+  const std::int64_t head = task_.heads.begin;
   const Range keys = KeyTileKeys(task_.key_tile, sequence_.keys);
   RowTile& tile = own_.tiles[0];
-  for (std::int64_t head = task_.heads.begin; head < task_.heads.end; ++head) {
-    bool is_packed = false;
-    std::array<double, kKeyTileKeys> sums{};
-    std::array<float, kKeyTileKeys> maxima{};
-    for (std::int64_t index = 0; index < TileCount(task_.rows); ++index) {
-      if (give_up_()) return;
-      StartTile(head, TileRows(task_.rows, index), tile);
-      ComputeProducts(tile, keys, false, is_packed);
-      if (!own_.seen.any && !tile.has_mean_rows) continue;
-      weights_.ToWeights(tile, keys, own_.seen, scratch_.scores(), scratch_);
-      std::array<float, kKeyTileKeys> of_tile;
-      kernels::ColumnSums(scratch_.scores(), tile.count, keys.size(), kKeyTileKeys, of_tile.data());
-      std::transform(of_tile.begin(), of_tile.begin() + keys.size(), sums.begin(), sums.begin(),
-                     [](float weight, double sum) { return sum + weight; });
-      if (!asked_.received_maximum) continue;
-      kernels::ColumnMaxima(scratch_.scores(), tile.count, keys.size(), kKeyTileKeys, of_tile.data());
-      std::transform(
-          of_tile.begin(), of_tile.begin() + keys.size(), maxima.begin(), maxima.begin(),
-          [](float weight, float maximum) { return weight > maximum || std::isnan(weight) ? weight : maximum; });
-    }
-    results_.AddReceived(task_.entry, head, keys, sums.data(), maxima.data());
+  bool is_packed = false;
+  std::array<double, kKeyTileKeys> sums{};
+  std::array<float, kKeyTileKeys> maxima{};
+  for (std::int64_t index = 0; index < TileCount(task_.rows); ++index) {
+    if (give_up_()) return;
+    StartTile(head, TileRows(task_.rows, index), tile);
+    ComputeProducts(tile, keys, false, is_packed);
+    if (!own_.seen.any && !tile.has_mean_rows) continue;
+    weights_.ToWeights(tile, keys, own_.seen, scratch_.scores(), scratch_);
+    std::array<float, kKeyTileKeys> of_tile;
+    kernels::ColumnSums(scratch_.scores(), tile.count, keys.size(), kKeyTileKeys, of_tile.data());
+    std::transform(of_tile.begin(), of_tile.begin() + keys.size(), sums.begin(), sums.begin(),
+                   [](float weight, double sum) { return sum + weight; });
+    if (!asked_.received_maximum) continue;
+    kernels::ColumnMaxima(scratch_.scores(), tile.count, keys.size(), kKeyTileKeys, of_tile.data());
+    std::transform(
+        of_tile.begin(), of_tile.begin() + keys.size(), maxima.begin(), maxima.begin(),
+        [](float weight, float maximum) { return weight > maximum || std::isnan(weight) ? weight : maximum; });
   }
+  results_.AddReceived(task_.entry, head, keys, sums.data(), maxima.data());
 }
 
 }  // namespace attnd::core

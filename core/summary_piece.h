@@ -35,6 +35,7 @@ class SummaryPiece {
   // Makes row tiles of up to kChunkRows covered rows of a covered head.
   void StartTiles(std::int64_t head, Range rows);
   void StartTile(std::int64_t head, Range rows, RowTile& tile);
+  void StartTopKeys(Range rows);
   // Looks at the key tile, and computes the products of what is seen or, if `even_hidden`, of all. Packs the keys where
   // that is the first time.
   void ComputeProducts(RowTile& tile, Range keys, bool even_hidden, bool& is_packed);
@@ -42,9 +43,9 @@ class SummaryPiece {
   const float* ScoresAtStage(const RowTile& tile, Range keys);
 
   // Rows [rows.begin, …) of the task, those of tile `index`.
-  void AddKeyTile(std::int64_t head, Range rows, std::int64_t index, Range keys, PooledCells* cells, bool& is_packed);
+  void AddKeyTile(Range rows, std::int64_t index, Range keys, PooledCells* cells, bool& is_packed);
   void AddToRows(const RowTile& tile, std::int64_t first, Range keys);
-  void FinishRows(std::int64_t head, Range rows);
+  void FinishRows(Range rows);
   void CombineHeads(Range rows, Range keys);
   void AddHead(RowTile& tile, std::int64_t index, Range keys, bool& is_packed);
   void FinishCombined(Range rows, std::int64_t index, Range keys);

@@ -1,6 +1,7 @@
 #include "core/summary_tasks.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "core/pooled_cells.h"
 
@@ -28,23 +29,39 @@ bool Needs(const SummaryOptions& s, SummaryTask::Kind kind) {
 
 }  // namespace
 
-SummaryTasks::SummaryTasks(const Problem& problem) : problem_(problem), layout_(problem) {}
+SummaryTasks::SummaryTasks(const Problem& problem) : problem_(problem), layout_(problem) {
+  finished_heads_.assign(static_cast<std::size_t>(Parts()), 0);
+  Settle();
+}
+
+void SummaryTasks::Settle() {
+  while (entry_ < layout_.entries() && part_ == Parts()) {
+    part_ = 0;
+    if (kind() != Kind::kCombinedRows && ++head_ < layout_.heads()) continue;
+    head_ = 0;
+    if (++kind_ == kKinds.size()) {
+      kind_ = 0;
+      if (++entry_ == layout_.entries()) return;
+    }
+    finished_heads_.assign(static_cast<std::size_t>(Parts()), 0);
+  }
+}
+
+bool SummaryTasks::MustWait() const {
+  return entry_ < layout_.entries() && AddsHeads() && finished_heads_[static_cast<std::size_t>(part_)] < head_;
+}
 
 std::optional<SummaryTask> SummaryTasks::Next() {
-  while (entry_ < layout_.entries()) {
-    if (part_ < Parts()) {
-      const SummaryTask task = Make();
-      ++part_;
-      return task;
-    }
-    part_ = 0;
-    if (!layout_.reduces_heads() && ++head_ < layout_.heads()) continue;
-    head_ = 0;
-    if (++kind_ < kKinds.size()) continue;
-    kind_ = 0;
-    ++entry_;
-  }
-  return std::nullopt;
+  assert(!MustWait());
+  if (entry_ == layout_.entries()) return std::nullopt;
+  const SummaryTask task = Make();
+  ++part_;
+  Settle();
+  return task;
+}
+
+void SummaryTasks::Finish(const SummaryTask& task) {
+  if (task.entry == entry_ && task.kind == kind()) ++finished_heads_[static_cast<std::size_t>(task.part)];
 }
 
 // Enough that few tiles of a task are cut short by the end of its rows.
@@ -54,19 +71,18 @@ std::int64_t SummaryTasks::MapRowsOfTask(std::int64_t rows) const {
 }
 
 std::int64_t SummaryTasks::Parts() const {
-  const Kind kind = kKinds[kind_];
-  if (!Needs(problem_.summaries, kind)) return 0;
-  if (kind == Kind::kKeys) return TilesOf(problem_.SequenceAt(layout_.BatchEntry(entry_))).key_tiles;
+  if (!Needs(problem_.summaries, kind())) return 0;
+  if (kind() == Kind::kKeys) return TilesOf(problem_.SequenceAt(layout_.BatchEntry(entry_))).key_tiles;
   const std::int64_t rows = layout_.Rows(entry_).size();
-  if (kind == Kind::kRows && problem_.summaries.pooled_map.has_value()) {
+  if (kind() == Kind::kRows && problem_.summaries.pooled_map.has_value()) {
     return CeilingOf(problem_.summaries.pooled_map->rows, MapRowsOfTask(rows));
   }
   return CeilingOf(rows, kChunkRows);
 }
 
 SummaryTask SummaryTasks::Make() const {
-  SummaryTask task{.kind = kKinds[kind_], .entry = entry_, .heads = {.begin = head_, .end = head_ + 1}};
-  if (layout_.reduces_heads()) task.heads = {.begin = 0, .end = layout_.heads()};
+  SummaryTask task{.kind = kind(), .entry = entry_, .part = part_, .heads = {.begin = head_, .end = head_ + 1}};
+  if (task.kind == Kind::kCombinedRows) task.heads = {.begin = 0, .end = layout_.heads()};
   const Range rows = layout_.Rows(entry_);
   if (task.kind == Kind::kKeys) {
     task.rows = rows;

@@ -34,7 +34,10 @@ Problem MakeRaggedProblem() {
 std::vector<SummaryTask> AllTasks(const Problem& problem) {
   SummaryTasks tasks(problem);
   std::vector<SummaryTask> all;
-  while (const std::optional<SummaryTask> task = tasks.Next()) all.push_back(*task);
+  while (const std::optional<SummaryTask> task = tasks.Next()) {
+    all.push_back(*task);
+    tasks.Finish(*task);
+  }
   return all;
 }
 
@@ -92,6 +95,31 @@ TEST(SummaryTasksTest, FillEachKeyOfEachSequence) {
   EXPECT_EQ(tiles, (std::set<std::pair<std::int64_t, std::int64_t>>{{1, 0}, {1, 1}, {2, 0}}));
 }
 
+// Each head waits for the one before it, part by part.
+TEST(SummaryTasksTest, AddHeadsInOrder) {
+  Problem problem = MakeProblem();
+  problem.summaries.received_sum = true;
+  problem.summaries.head_reduction = HeadReduction::kSum;
+  SummaryTasks tasks(problem);
+  std::vector<SummaryTask> of_first_head;
+  for (int part = 0; part < 3; ++part) {
+    ASSERT_FALSE(tasks.MustWait());
+    of_first_head.push_back(*tasks.Next());
+    EXPECT_EQ(of_first_head.back().heads.begin, 0);
+  }
+  EXPECT_TRUE(tasks.MustWait());
+  tasks.Finish(of_first_head[1]);
+  EXPECT_TRUE(tasks.MustWait());
+  tasks.Finish(of_first_head[0]);
+  ASSERT_FALSE(tasks.MustWait());
+  const SummaryTask of_second_head = *tasks.Next();
+  EXPECT_EQ(of_second_head.heads.begin, 1);
+  EXPECT_EQ(of_second_head.part, 0);
+  ASSERT_FALSE(tasks.MustWait());
+  EXPECT_EQ(tasks.Next()->part, 1);
+  EXPECT_TRUE(tasks.MustWait());
+}
+
 TEST(SummaryTasksTest, CombineAllHeadsInOne) {
   Problem problem = MakeProblem();
   problem.summaries.heads = {0, 2};
@@ -100,13 +128,12 @@ TEST(SummaryTasksTest, CombineAllHeadsInOne) {
   problem.summaries.entropy = true;
   problem.summaries.head_reduction = HeadReduction::kMean;
   const std::vector<SummaryTask> tasks = AllTasks(problem);
-  ASSERT_EQ(tasks.size(), 2 * 2);
+  ASSERT_EQ(tasks.size(), 2 * 3);
   EXPECT_EQ(tasks[0].kind, SummaryTask::Kind::kRows);
-  EXPECT_EQ(tasks[1].kind, SummaryTask::Kind::kCombinedRows);
-  for (const SummaryTask& task : tasks) {
-    EXPECT_EQ(task.heads.size(), 2);
-    EXPECT_EQ(task.rows.size(), 3);
-  }
+  EXPECT_EQ(tasks[1].kind, SummaryTask::Kind::kRows);
+  EXPECT_EQ(tasks[2].kind, SummaryTask::Kind::kCombinedRows);
+  EXPECT_EQ(tasks[2].heads.size(), 2);
+  for (const SummaryTask& task : tasks) EXPECT_EQ(task.rows.size(), 3);
 }
 
 TEST(SummaryLayoutTest, FindsTheRowsOfEachSequence) {
