@@ -39,31 +39,31 @@ enum class Output : std::uint8_t {
 inline constexpr std::size_t kOutputCount = 13;
 
 // All names, in their order.
-template <typename Name, std::size_t kCount>
-constexpr std::array<Name, kCount> AllNames() {
-  std::array<Name, kCount> names{};
-  for (std::size_t i = 0; i < kCount; ++i) names[i] = static_cast<Name>(i);
+template <typename Name, std::size_t Count>
+constexpr std::array<Name, Count> AllNames() {
+  std::array<Name, Count> names{};
+  for (std::size_t i = 0; i < Count; ++i) names[i] = static_cast<Name>(i);
   return names;
 }
 inline constexpr std::array kInputs = AllNames<Input, kInputCount>();
 inline constexpr std::array kOutputs = AllNames<Output, kOutputCount>();
 
 // A T for each tensor that Name (Input or Output) names.
-template <typename Name, typename T, std::size_t kCount>
+template <typename Name, typename T, std::size_t Count>
 class PerTensor {
  public:
-  constexpr T& operator[](Name name) { return values_[static_cast<std::size_t>(name)]; }
-  constexpr const T& operator[](Name name) const { return values_[static_cast<std::size_t>(name)]; }
+  constexpr T& operator[](Name name) { return values[static_cast<std::size_t>(name)]; }
+  constexpr const T& operator[](Name name) const { return values[static_cast<std::size_t>(name)]; }
 
-  static constexpr std::size_t size() { return kCount; }
+  static constexpr std::size_t size() { return Count; }
   // In the order of the names.
-  auto begin() { return values_.begin(); }
-  auto end() { return values_.end(); }
-  auto begin() const { return values_.begin(); }
-  auto end() const { return values_.end(); }
+  auto begin() { return values.begin(); }
+  auto end() { return values.end(); }
+  auto begin() const { return values.begin(); }
+  auto end() const { return values.end(); }
 
   // For initialisation alone: the first ones in the order of the names, the rest value-initialised.
-  std::array<T, kCount> values_ = {};
+  std::array<T, Count> values = {};
 };
 template <typename T>
 using PerInput = PerTensor<Input, T, kInputCount>;

@@ -23,6 +23,8 @@ namespace attnd::server::attnd_v1 {
 // refusal at once. Deletes itself when gRPC is done with it.
 class UnaryReactor : public grpc::ServerGenericBidiReactor {
  public:
+  ~UnaryReactor() override = default;
+
   void OnReadDone(bool ok) final;
   void OnWriteDone(bool ok) final;
   void OnCancel() final { GiveUp(); }
@@ -34,7 +36,6 @@ class UnaryReactor : public grpc::ServerGenericBidiReactor {
 
   // `method` is its name for texts.
   UnaryReactor(const AttendContext& context, grpc::GenericCallbackServerContext* call, const char* method);
-  ~UnaryReactor() override = default;
 
   // The message has arrived whole. What this returns, where it is not OK, is the request's end; otherwise Conclude must
   // follow, here or on any thread.
