@@ -97,10 +97,10 @@ class Preparation {
   void SetPlaces(const std::string& option, const std::string& text, CausalAlignment& alignment,
                  std::optional<Integers>& offsets) {
     if (!status_.ok()) return;
-    static const std::map<std::string, CausalAlignment> kWords = {{kSameLength, CausalAlignment::kUnspecified},
+    static const std::map<std::string, CausalAlignment> words = {{kSameLength, CausalAlignment::kUnspecified},
                                                                   {kTopLeft, CausalAlignment::kTopLeft},
                                                                   {kBottomRight, CausalAlignment::kBottomRight}};
-    if (const auto word = kWords.find(text); word != kWords.end()) {
+    if (const auto word = words.find(text); word != words.end()) {
       alignment = word->second;
       return;
     }
@@ -184,14 +184,14 @@ void SetModifiers(const ProblemOptions& options, Preparation& preparation, Atten
 }
 
 MatrixRows MatrixOf(const std::string& stage, const Text& type) {
-  static const std::map<std::string, MatrixStage> kStages = {{"scaled", MatrixStage::kScaled},
+  static const std::map<std::string, MatrixStage> stages = {{"scaled", MatrixStage::kScaled},
                                                              {"soft-capped", MatrixStage::kSoftCapped},
                                                              {"masked", MatrixStage::kMasked},
                                                              {"weights", MatrixStage::kWeights}};
-  static const std::map<std::string, ElementType> kTypes = {
+  static const std::map<std::string, ElementType> types = {
       {"float32", ElementType::kFloat32}, {"bfloat16", ElementType::kBfloat16}, {"float16", ElementType::kFloat16}};
-  MatrixRows matrix{.stage = kStages.at(stage)};
-  if (type) matrix.element_type = kTypes.at(*type);
+  MatrixRows matrix{.stage = stages.at(stage)};
+  if (type) matrix.element_type = types.at(*type);
   return matrix;
 }
 

@@ -143,8 +143,8 @@ class Client {
   // the call. Pieces are batch entries, heads and query rows, and the result has the same bits as that of the whole.
   // Only where the keys and values of one head do not fit beside 64 query rows they are cut too, and the results for
   // them merged by their log-sum-exp, in float32 or better: as near to the exact result as the whole's, but not the
-  // same bits. Ragged batches and requests for summaries are not cut, but travel on a stream in parts, whatever their
-  // size; neither is a request that contradicts itself.
+  // same bits. Ragged batches and requests for summaries are not cut: where they are large they travel on a stream in
+  // parts, of whatever size. Neither is a request that contradicts itself.
   //
   // When it returns, nothing reads the request's memory any more, whatever the result. So it can return later than the
   // deadline: where a server has stopped to take bytes, by at most keepalive_timeout.

@@ -44,11 +44,15 @@ class PythonExampleTest(AttnctlTest):
         self.assertEqual((status, errors), (0, ""))
         *arrays, report = printed.splitlines()
         self.assertRegex(report, r"\A\S+-float32 took \d+\.\d+ s\Z")
-        numbers = [float(number) for number in re.findall(r"-?\d+\.\d*", "\n".join(arrays))]
+        floats, keys = "\n".join(arrays).split("top keys")
+        numbers = [float(number) for number in re.findall(r"-?\d+\.\d*", floats)]
 
         problem = numpy.random.default_rng(0).standard_normal((3, 1, 2, 4, 8)).astype(numpy.float32)
         expected = attention(*problem, visible=numpy.tril(numpy.ones((4, 4), bool)))
         numpy.testing.assert_allclose(numbers, numpy.concatenate([array.ravel() for array in expected]), rtol=0, atol=1e-4)
+        top_keys = numpy.argsort(-expected[1], -1)[..., :2]
+        top_keys[..., 0, 1] = -1  # query 0 sees one key
+        self.assertEqual([int(key) for key in re.findall(r"-?\d+", keys)], top_keys.ravel().tolist())
 
     def test_it_says_why_it_failed(self):
         status, printed, errors = self.run_example("unix:/nonexistent/attnd.sock")
