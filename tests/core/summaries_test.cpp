@@ -169,6 +169,21 @@ TEST_P(SummariesTest, OfEmptyRowsThatAreTheMeanOfAllValuesSeeAllKeys) {
   ExpectSummaries(SharedEngine(), attention);
 }
 
+// Though no tile shows a key.
+TEST_P(SummariesTest, OfEmptyRowsAloneAreRight) {
+  AttentionCase attention = Make({.query_heads = 2, .query_rows = 70, .keys = 300, .head_size = 4});
+  attention.description.mask.key_lengths = {{0}};
+  attention.description.positions.alignment = core::Alignment::kTopLeft;
+  for (const core::EmptyRow empty_row : {core::EmptyRow::kZero, core::EmptyRow::kMeanOfAllValues}) {
+    for (const HeadReduction reduction : {HeadReduction::kNone, HeadReduction::kSum}) {
+      attention.description.empty_row = empty_row;
+      attention.description.summaries = EverySummary();
+      attention.description.summaries.head_reduction = reduction;
+      ExpectSummaries(SharedEngine(), attention);
+    }
+  }
+}
+
 // A row that sees a NaN has no other weights; the others do not notice.
 TEST_P(SummariesTest, NanReachesWhatItsRowSaysAlone) {
   AttentionCase attention = Make({.query_rows = 70, .keys = 300, .head_size = 8});
