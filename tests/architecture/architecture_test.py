@@ -10,12 +10,12 @@ import architecture
 _CLEAN = {
     "CMakeLists.txt": "add_subdirectory(core)\n",
     "README.md": "Attention as a service.\n",
-    "core/CMakeLists.txt": "add_library(core problem.cpp tiles.cpp machine.cpp kernels/brgemm.cpp)\n",
+    "core/CMakeLists.txt": "add_library(core problem.cpp summary_layout.cpp machine.cpp kernels/brgemm.cpp)\n",
     "core/tensor.h": "#pragma once\n#include <string>\n",
     "core/problem.h": '#pragma once\n#include "core/tensor.h"\n',
     "core/problem.cpp": '#include "core/problem.h"\n#include <absl/strings/str_cat.h>\n',
     "core/plan.h": '#pragma once\n#include "core/problem.h"\n#include "core/kernels/products.h"\n',
-    "core/tiles.cpp": '#include "core/plan.h"\n',
+    "core/summary_layout.cpp": '#include "core/plan.h"\n',
     "core/machine.cpp": "#include <oneapi/dnnl/dnnl.hpp>\n",
     "core/kernels/products.h": '#pragma once\n#include "core/tensor.h"\n',
     "core/kernels/lru_cache.h": "#pragma once\n",
@@ -76,9 +76,9 @@ class ArchitectureTest(unittest.TestCase):
         self.assert_only_violation({"core/problem.cpp": '#include "core/problem.h"\n#include "core/kernels/products.h"\n'},
                                    "problem must not see core/kernels/products.h")
 
-    def test_tiles_see_no_kernel(self):
-        self.assert_only_violation({"core/tiles.cpp": '#include "core/plan.h"\n#include "core/kernels/products.h"\n'},
-                                   "tiles must not see core/kernels/products.h")
+    def test_layouts_see_no_kernel(self):
+        self.assert_only_violation({"core/summary_layout.cpp": '#include "core/plan.h"\n#include "core/kernels/products.h"\n'},
+                                   "summary_layout must not see core/kernels/products.h")
 
     def test_only_the_kernels_interface_is_seen(self):
         self.assert_only_violation({"core/plan.h": '#include "core/problem.h"\n#include "core/kernels/products.h"\n'
@@ -91,8 +91,8 @@ class ArchitectureTest(unittest.TestCase):
                                    "core/helpers.cpp", "belongs to no room")
 
     def test_onednn_is_behind_its_doors(self):
-        self.assert_only_violation({"core/tiles.cpp": '#include "core/plan.h"\n#include <oneapi/dnnl/dnnl.hpp>\n'},
-                                   "core/tiles.cpp", "oneapi/dnnl/dnnl.hpp")
+        self.assert_only_violation({"core/summary_layout.cpp": '#include "core/plan.h"\n#include <oneapi/dnnl/dnnl.hpp>\n'},
+                                   "core/summary_layout.cpp", "oneapi/dnnl/dnnl.hpp")
         self.assert_only_violation({"server/main.cpp": "#include <dnnl.hpp>\n"}, "server/main.cpp", "dnnl.hpp")
 
     def test_includes_start_at_the_root(self):
