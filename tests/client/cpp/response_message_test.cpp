@@ -143,6 +143,7 @@ TEST(ResponseMessage, HoldsEveryTensor) {
       "output",    "weights",        "log_sum_exp",       "matrix",        "top_keys",     "top_weights",
       "entropy",   "largest_weight", "first_keys_weight", "mean_distance", "received_sum", "received_maximum",
       "pooled_map"};
+  EXPECT_THAT(ResultTensorNames(), testing::ElementsAreArray(names));
   ASSERT_EQ(tensors.size(), std::size(names));
   for (std::size_t n = 0; n < std::size(names); ++n) {
     EXPECT_EQ(tensors[n].name, names[n]);
