@@ -69,7 +69,7 @@ core::Engine& Engine() {
 test::EngineCall MakeCall(const Row& row, ElementType type) {
   test::Random random = test::SeededRandom();
   test::AttentionCase attention = test::MakeCase({.sizes = row.sizes, .element_type = type}, random);
-  if (row.causal) attention.description.mask.causal = core::CausalAlignment::kTopLeft;
+  if (row.causal) attention.description.mask.causal = test::Causal(core::Alignment::kTopLeft);
   attention.description.return_weights = false;
   attention.description.return_log_sum_exp = false;
   return test::EngineCall(attention);
