@@ -98,8 +98,8 @@ class Preparation {
                  std::optional<Integers>& offsets) {
     if (!status_.ok()) return;
     static const std::map<std::string, CausalAlignment> words = {{kSameLength, CausalAlignment::kUnspecified},
-                                                                  {kTopLeft, CausalAlignment::kTopLeft},
-                                                                  {kBottomRight, CausalAlignment::kBottomRight}};
+                                                                 {kTopLeft, CausalAlignment::kTopLeft},
+                                                                 {kBottomRight, CausalAlignment::kBottomRight}};
     if (const auto word = words.find(text); word != words.end()) {
       alignment = word->second;
       return;
@@ -185,9 +185,9 @@ void SetModifiers(const ProblemOptions& options, Preparation& preparation, Atten
 
 MatrixRows MatrixOf(const std::string& stage, const Text& type) {
   static const std::map<std::string, MatrixStage> stages = {{"scaled", MatrixStage::kScaled},
-                                                             {"soft-capped", MatrixStage::kSoftCapped},
-                                                             {"masked", MatrixStage::kMasked},
-                                                             {"weights", MatrixStage::kWeights}};
+                                                            {"soft-capped", MatrixStage::kSoftCapped},
+                                                            {"masked", MatrixStage::kMasked},
+                                                            {"weights", MatrixStage::kWeights}};
   static const std::map<std::string, ElementType> types = {
       {"float32", ElementType::kFloat32}, {"bfloat16", ElementType::kBfloat16}, {"float16", ElementType::kFloat16}};
   MatrixRows matrix{.stage = stages.at(stage)};
