@@ -88,9 +88,8 @@ class Problem {
     core::ProblemDescription description{.query = Describe(request.query),
                                          .key = Describe(request.key),
                                          .value = Describe(request.value),
-                                         .query_size_bytes = size_bytes(request.query),
-                                         .key_size_bytes = size_bytes(request.key),
-                                         .value_size_bytes = size_bytes(request.value)};
+                                         .size_bytes = {{size_bytes(request.query), size_bytes(request.key),
+                                                         size_bytes(request.value)}}};
     description.mask.key_lengths = request.mask.key_lengths;
     return description;
   }
