@@ -28,8 +28,9 @@ absl::Status CheckNoData(absl::string_view data_field, std::int64_t found_size_b
 // Whether there is one number for each batch entry.
 absl::Status CheckCount(absl::string_view field, absl::string_view noun, std::size_t found, const Problem& problem);
 
-// Broadcasts a tensor, of which CheckSize has found that its bytes fit, from the right to [B, H, Sq, Sk] or, where the query has fewer dimensions, to what is left of it:
-// `target`. The last dimension may be narrower where `may_be_narrower`.
+// Broadcasts a tensor, of which CheckSize has found that its bytes fit, from the right to [B, H, Sq, Sk] or, where the
+// query has fewer dimensions, to what is left of it: `target`. The last dimension may be narrower where
+// `may_be_narrower`.
 absl::StatusOr<BroadcastStrides> Broadcast(const TensorDescription& tensor, absl::string_view field,
                                            const Shape& target, absl::string_view target_name, bool may_be_narrower);
 

@@ -56,8 +56,8 @@ grpc::ChannelArguments CommonArguments(const std::string& address, const ClientO
 }
 
 // Debian's abseil, which gRPC shares, watches the order in which locks are taken, and ends the process where it finds a
-// cycle. But what is compiled with NDEBUG does not tell it of a mutex's end: the next call's, in the same memory, inherits
-// the order of the last one's, and sooner or later an order that is good looks like a cycle.
+// cycle. But what is compiled with NDEBUG does not tell it of a mutex's end: the next call's, in the same memory,
+// inherits the order of the last one's, and sooner or later an order that is good looks like a cycle.
 void EndWatchOfLockOrder() {
 #ifdef NDEBUG
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

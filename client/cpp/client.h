@@ -3,8 +3,9 @@
 //   attnd::Client client("127.0.0.1:50051");
 //   auto result = client.Attend({.query = q, .key = k, .value = v}, {.deadline = absl::Now() + absl::Seconds(10)});
 //
-// example.cpp beside this file is a whole program; attention.h has what a request and its result hold. In a process that
-// has made a client, abseil does not look for cycles of locks where this is compiled with NDEBUG (channel.cpp says why).
+// example.cpp beside this file is a whole program; attention.h has what a request and its result hold. In a process
+// that has made a client, abseil does not look for cycles of locks where this is compiled with NDEBUG (channel.cpp says
+// why).
 #pragma once
 
 #include <absl/status/status.h>

@@ -85,11 +85,11 @@ class Problem {
     const auto size_bytes = [](const TensorView& tensor) {
       return static_cast<std::int64_t>(OrExit(SizeBytes(tensor.element_type, tensor.shape, "tensor")));
     };
-    core::ProblemDescription description{.query = Describe(request.query),
-                                         .key = Describe(request.key),
-                                         .value = Describe(request.value),
-                                         .size_bytes = {{size_bytes(request.query), size_bytes(request.key),
-                                                         size_bytes(request.value)}}};
+    core::ProblemDescription description{
+        .query = Describe(request.query),
+        .key = Describe(request.key),
+        .value = Describe(request.value),
+        .size_bytes = {{size_bytes(request.query), size_bytes(request.key), size_bytes(request.value)}}};
     description.mask.key_lengths = request.mask.key_lengths;
     return description;
   }
