@@ -256,8 +256,8 @@ TEST_F(PeakTest, OfAbsurdClaims) {
          {"mask { causal { alignment: ALIGNMENT_BOTTOM_RIGHT } }", "return_weights: true return_log_sum_exp: true",
           "positions { alignment: ALIGNMENT_TOP_LEFT } mask { window { left: 0 } }",
           "summaries { top_keys: 256 entropy: true received_sum: true pooled_map { rows: 1024 columns: 1024 } }",
-          "mask { segments { query { element_type: ELEMENT_TYPE_INT32 shape: [BATCH, 1] } "
-          "key { element_type: ELEMENT_TYPE_INT32 shape: [BATCH, 1] } } }",
+          R"(mask { segments { query { element_type: ELEMENT_TYPE_INT32 shape: [BATCH, 1] }
+                               key { element_type: ELEMENT_TYPE_INT32 shape: [BATCH, 1] } } })",
           "bias { tensor { element_type: ELEMENT_TYPE_FLOAT32 shape: [BATCH, 1, 1] } }"}) {
       SCOPED_TRACE(absl::StrCat(batch, ": ", options));
       const Peak peak = MeasureCall([&] { return CallWithClaim(batch, options); });
