@@ -9,29 +9,14 @@
 #include <limits>
 #include <utility>
 
+#include "core/checks.h"
 #include "core/kernels/softmax.h"
 
 namespace attnd::core {
 namespace {
 
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
-
-absl::Status CheckTensorSize(const TensorDescription& tensor, absl::string_view field, std::int64_t found_size_bytes) {
-  const absl::StatusOr<std::int64_t> size_bytes = SizeBytes(tensor, field);
-  if (!size_bytes.ok()) return size_bytes.status();
-  if (found_size_bytes == *size_bytes) return absl::OkStatus();
-  return Invalid(field, "_data: ", found_size_bytes, " bytes found, ", *size_bytes, " expected for ", field, " of ",
-                 ElementTypeName(tensor.element_type), " ", ToString(tensor.shape));
-}
-
 absl::Status CheckTypesAndShapes(const MergeDescription& d) {
-  const ElementType type = d.output.element_type;
-  if (type != ElementType::kFloat32 && type != ElementType::kBfloat16 && type != ElementType::kFloat16) {
-    return Invalid("output.element_type: ", ElementTypeName(type), " found, float32, bfloat16 or float16 expected");
-  }
+  if (absl::Status status = CheckIsComputable(d.output, "output"); !status.ok()) return status;
   if (d.output.shape.size() < 2) {
     return Invalid("output.shape: rank ", d.output.shape.size(), " found, at least 2 expected");
   }
@@ -106,8 +91,11 @@ void MergeChunk(const Merge& merge, const MergeTensors& tensors, std::int64_t ro
 absl::StatusOr<Merge> CheckMerge(const MergeDescription& description, const Limits& limits) {
   const MergeDescription& d = description;
   if (absl::Status status = CheckTypesAndShapes(d); !status.ok()) return status;
-  if (absl::Status status = CheckTensorSize(d.output, "output", d.output_size_bytes); !status.ok()) return status;
-  if (absl::Status status = CheckTensorSize(d.log_sum_exp, "log_sum_exp", d.log_sum_exp_size_bytes); !status.ok()) {
+  if (absl::Status status = CheckSize(d.output, "output", "output_data", d.output_size_bytes); !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = CheckSize(d.log_sum_exp, "log_sum_exp", "log_sum_exp_data", d.log_sum_exp_size_bytes);
+      !status.ok()) {
     return status;
   }
   Merge merge;

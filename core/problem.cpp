@@ -1,7 +1,5 @@
 #include "core/problem.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -45,16 +43,9 @@ Strides StridesOf(const Dimensions& sizes, const ProblemDescription& d) {
   return {.batch = sizes.heads * sizes.rows * sizes.size, .head = sizes.rows * sizes.size, .row = sizes.size};
 }
 
-bool IsComputable(ElementType type) {
-  return type == ElementType::kFloat32 || type == ElementType::kBfloat16 || type == ElementType::kFloat16;
-}
-
 absl::Status CheckQuery(const ProblemDescription& d) {
   const std::size_t rank = d.query.shape.size();
-  if (!IsComputable(d.query.element_type)) {
-    return Invalid(kQuery, ".element_type: ", ElementTypeName(d.query.element_type),
-                   " found, float32, bfloat16 or float16 expected");
-  }
+  if (absl::Status status = CheckIsComputable(d.query, kQuery); !status.ok()) return status;
   if (d.ragged.has_value() && rank != 3) {
     return Invalid(kQuery, ".shape: rank ", rank, " found, 3 expected with problem.ragged");
   }
@@ -193,17 +184,6 @@ absl::Status FillTensors(const ProblemDescription& d, Problem& problem) {
 }
 
 }  // namespace
-
-absl::Status CheckSize(const TensorDescription& tensor, absl::string_view field, absl::string_view data_field,
-                       std::int64_t found_size_bytes) {
-  const absl::StatusOr<std::int64_t> size_bytes = SizeBytes(tensor, field);
-  if (!size_bytes.ok()) return size_bytes.status();
-  if (found_size_bytes != *size_bytes) {
-    return Invalid(data_field, ": ", found_size_bytes, " bytes found, ", *size_bytes, " expected for ", field, " of ",
-                   ElementTypeName(tensor.element_type), " ", ToString(tensor.shape));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status CheckNoData(absl::string_view data_field, std::int64_t found_size_bytes, absl::string_view missing_field) {
   if (found_size_bytes == 0) return absl::OkStatus();

@@ -9,18 +9,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/checks.h"
 #include "core/problem.h"
 
 namespace attnd::core {
-
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
-
-// Whether as many bytes came for a tensor as its description says.
-absl::Status CheckSize(const TensorDescription& tensor, absl::string_view field, absl::string_view data_field,
-                       std::int64_t found_size_bytes);
 
 // Whether nothing came for a tensor that is not described.
 absl::Status CheckNoData(absl::string_view data_field, std::int64_t found_size_bytes, absl::string_view missing_field);
