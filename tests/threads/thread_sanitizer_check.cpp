@@ -2,6 +2,8 @@
 // to the thread sanitizer, only that nothing orders them.
 #include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
+#include <grpc/byte_buffer.h>
+#include <grpc/slice.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
@@ -144,6 +146,24 @@ void OnAThreadOfGrpcUnderTheLock(Counter& counter) {
   Call(service, add);
 }
 
+// What was sent is let go of by whichever thread of gRPC's comes to it last.
+void WhenASliceIsLetGo(Counter& counter) {
+  std::atomic<grpc_byte_buffer*> sent = nullptr;
+  Race(
+      [&] {
+        ++counter.count;
+        const auto add = [](void* let_go) { ++static_cast<Counter*>(let_go)->count; };
+        grpc_slice slice = grpc_slice_new_with_user_data(&counter, sizeof counter, add, &counter);
+        sent.store(grpc_raw_byte_buffer_create(&slice, 1), std::memory_order_relaxed);
+        grpc_slice_unref(slice);
+      },
+      [&] {
+        grpc_byte_buffer* let_go = nullptr;
+        while ((let_go = sent.load(std::memory_order_relaxed)) == nullptr) std::this_thread::yield();
+        grpc_byte_buffer_destroy(let_go);
+      });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -158,7 +178,8 @@ int main(int argc, char** argv) {
                            {"under_the_lock", UnderTheLock},
                            {"after_a_condition", AfterACondition},
                            {"after_a_notification", AfterANotification},
-                           {"on_a_thread_of_grpc_under_the_lock", OnAThreadOfGrpcUnderTheLock}}) {
+                           {"on_a_thread_of_grpc_under_the_lock", OnAThreadOfGrpcUnderTheLock},
+                           {"when_a_slice_is_let_go", WhenASliceIsLetGo}}) {
     if (each.name != wanted) continue;
     Counter counter;
     each.run(counter);

@@ -24,8 +24,9 @@ class ThreadSanitizerCheckTest(unittest.TestCase):
                 self.assertEqual(done.returncode, FOUND_EXIT_STATUS, done.stderr)
                 self.assertIn("WARNING: ThreadSanitizer: data race", done.stderr)
 
-    def test_it_sees_what_abseils_locks_order(self):
-        for case in ("under_the_lock", "after_a_condition", "after_a_notification", "on_a_thread_of_grpc_under_the_lock"):
+    def test_it_sees_what_abseil_and_grpc_order(self):
+        for case in ("under_the_lock", "after_a_condition", "after_a_notification", "on_a_thread_of_grpc_under_the_lock",
+                     "when_a_slice_is_let_go"):
             with self.subTest(case):
                 done = run(case)
                 self.assertEqual((done.returncode, done.stdout), (0, "2\n"), done.stderr)
