@@ -9,6 +9,9 @@
 namespace attnd::core {
 namespace {
 
+// What a task of many small groups costs at least: some microseconds, beside which it is little to claim one.
+constexpr double kTaskOperations = 2.5e5;
+
 double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
 
 }  // namespace
@@ -51,6 +54,7 @@ Work::Claim Call::ClaimTask() {
   if (preparation_ == Preparation::kRunning) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
   // Computing comes before packing the next group: then no more groups are packed than there are workers.
   std::optional<Task> task = ClaimCompute();
+  if (!task.has_value()) task = ClaimReadOnce();
   if (!task.has_value()) task = ClaimPack();
   if (task.has_value()) return {.kind = Claim::Kind::kTask, .task = *std::move(task)};
   if (!status_.ok()) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
@@ -60,7 +64,9 @@ Work::Claim Call::ClaimTask() {
   if (!all_claimed) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
   if (summaries_ == nullptr) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
   // Summaries need the softmax of all rows.
-  if (!groups_.empty() || summaries_->tasks().MustWait()) return {.kind = Claim::Kind::kNotNow, .task = nullptr};
+  if (!groups_.empty() || running_read_once_ > 0 || summaries_->tasks().MustWait()) {
+    return {.kind = Claim::Kind::kNotNow, .task = nullptr};
+  }
   task = ClaimSummary();
   if (task.has_value()) return {.kind = Claim::Kind::kTask, .task = *std::move(task)};
   return {.kind = Claim::Kind::kNoMore, .task = nullptr};
@@ -75,6 +81,20 @@ std::optional<Task> Call::ClaimCompute() {
     return [this, group, tile](Scratch& scratch) { RunCompute(group, tile, scratch); };
   }
   return std::nullopt;
+}
+
+std::optional<Task> Call::ClaimReadOnce() {
+  const Plan& plan = execution_.plan();
+  Range groups{.begin = next_group_, .end = next_group_};
+  for (double operations = 0; groups.end < plan.groups && operations < kTaskOperations; ++groups.end) {
+    const Sequence sequence = execution_.SequenceOf(groups.end);
+    if (!plan.IsReadOnce(sequence)) break;
+    operations += plan.OperationsOfGroup(sequence);
+  }
+  if (groups.size() == 0) return std::nullopt;
+  next_group_ = groups.end;
+  ++running_read_once_;
+  return [this, groups](Scratch& scratch) { RunReadOnce(groups, scratch); };
 }
 
 std::optional<Task> Call::ClaimPack() {
@@ -108,7 +128,7 @@ bool Call::StartNextGroup() {
   auto group = std::make_unique<Group>();
   group->index = next_group_ - 1;
   group->packs = tiles.packed_key_tiles;
-  group->computes = execution_.plan().query_heads_per_group * tiles.query_tiles;
+  group->computes = execution_.plan().QueryTilesOfGroup(sequence);
   group->packed = PackedKv::Make(execution_.plan(), sequence);
   if (group->packed == nullptr) {
     const Plan& plan = execution_.plan();
@@ -150,15 +170,34 @@ void Call::RunPack(Group* group, std::int64_t key_tile, Scratch& scratch) {
 }
 
 void Call::RunCompute(Group* group, std::int64_t tile, Scratch& scratch) {
+  Compute([&](absl::FunctionRef<bool()> give_up) {
+    return execution_.Compute(group->index, tile, *group->packed, give_up, scratch);
+  });
+  absl::MutexLock lock(&mutex_);
+  if (++group->finished_computes < group->computes) return;
+  std::erase_if(groups_, [group](const auto& entry) { return entry.get() == group; });
+}
+
+void Call::RunReadOnce(Range groups, Scratch& scratch) {
+  Compute([&](absl::FunctionRef<bool()> give_up) {
+    TileResult sum;
+    for (std::int64_t group = groups.begin; group < groups.end; ++group) {
+      sum += execution_.PackAndCompute(group, give_up, scratch);
+    }
+    return sum;
+  });
+  absl::MutexLock lock(&mutex_);
+  --running_read_once_;
+}
+
+void Call::Compute(absl::FunctionRef<TileResult(absl::FunctionRef<bool()> give_up)> compute) {
   const absl::Time start = absl::Now();
-  const std::int64_t query_tiles = group->computes / execution_.plan().query_heads_per_group;
   absl::Status reason;
   const auto give_up = [&] {
     if (reason.ok()) reason = ReasonToGiveUp();
     return !reason.ok();
   };
-  const TileResult result =
-      execution_.Compute(group->index, tile / query_tiles, tile % query_tiles, *group->packed, give_up, scratch);
+  const TileResult result = compute(give_up);
   if (observer_ != nullptr) {
     observer_->OnWorkDone({.computed_tiles = result.computed_tiles,
                            .skipped_tiles = result.skipped_tiles,
@@ -171,8 +210,6 @@ void Call::RunCompute(Group* group, std::int64_t tile, Scratch& scratch) {
   report_.skipped_tiles += result.skipped_tiles;
   report_.floating_point_operations += result.floating_point_operations;
   report_.empty_rows += result.empty_rows;
-  if (++group->finished_computes < group->computes) return;
-  std::erase_if(groups_, [group](const auto& entry) { return entry.get() == group; });
 }
 
 void Call::RunSummary(const SummaryTask& summary, Scratch& scratch) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <absl/functional/function_ref.h>
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
@@ -49,6 +50,8 @@ class Call final : public Work {
   absl::Status ReasonToGiveUp() const;
   std::optional<Task> ClaimCompute() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Task> ClaimPack() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A few groups that are read once.
+  std::optional<Task> ClaimReadOnce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // When all groups are finished.
   std::optional<Task> ClaimSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool StartNextGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -56,6 +59,9 @@ class Call final : public Work {
   void RunPrepare();
   void RunPack(Group* group, std::int64_t key_tile, Scratch& scratch);
   void RunCompute(Group* group, std::int64_t tile, Scratch& scratch);
+  void RunReadOnce(Range groups, Scratch& scratch);
+  // Runs it, which asks now and then whether to give up, and reports what it did.
+  void Compute(absl::FunctionRef<TileResult(absl::FunctionRef<bool()> give_up)> compute);
   void RunSummary(const SummaryTask& summary, Scratch& scratch);
 
   // Constant after construction.
@@ -71,6 +77,7 @@ class Call final : public Work {
   enum class Preparation : std::uint8_t { kNotStarted, kRunning, kDone };
   Preparation preparation_ ABSL_GUARDED_BY(mutex_) = Preparation::kNotStarted;
   std::vector<std::unique_ptr<Group>> groups_ ABSL_GUARDED_BY(mutex_);  // those at work, oldest first
+  std::int64_t running_read_once_ ABSL_GUARDED_BY(mutex_) = 0;          // tasks
   std::int64_t next_group_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   Report report_ ABSL_GUARDED_BY(mutex_);

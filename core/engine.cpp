@@ -20,6 +20,18 @@ namespace {
 constexpr std::array<ElementType, 3> kElementTypes = {ElementType::kFloat32, ElementType::kBfloat16,
                                                       ElementType::kFloat16};
 
+// The most keys that a batch entry has whose groups are not read once: what is read once is packed in the workers'
+// scratch.
+std::int64_t MostPackedKeys(const Problem& problem, const Plan& plan) {
+  std::int64_t most = 0;
+  const std::int64_t entries = problem.is_ragged() ? problem.batch : 1;  // the others are like the first
+  for (std::int64_t entry = 0; entry < entries; ++entry) {
+    const Sequence sequence = problem.SequenceAt(entry);
+    if (!plan.IsReadOnce(sequence)) most = std::max(most, sequence.keys);
+  }
+  return most;
+}
+
 }  // namespace
 
 class Engine::Impl {
@@ -82,10 +94,10 @@ std::int64_t Engine::WorkingSizeBytes(const Problem& problem) const {
   const Plan plan = MakePlan(problem, impl_->ProductsFor(problem.element_type)->operand_type());
   // A call packs another group only while every group it has is being worked on.
   const std::int64_t groups = std::min<std::int64_t>(plan.groups, impl_->worker_count());
-  const Sequence longest{.keys = problem.keys, .key_length = problem.keys};
-  const std::int64_t key_tiles = TilesOf(longest).packed_key_tiles;
+  const std::int64_t keys = MostPackedKeys(problem, plan);
+  const std::int64_t key_tiles = TilesOf({.keys = keys, .key_length = keys}).packed_key_tiles;
   const std::int64_t packed_size_bytes =
-      groups * (plan.PackedKeySizeBytes(key_tiles, problem.keys) + plan.PackedValueSizeBytes(key_tiles, problem.keys));
+      groups * (plan.PackedKeySizeBytes(key_tiles, keys) + plan.PackedValueSizeBytes(key_tiles, keys));
   return packed_size_bytes + SummaryPass::SizeBytes(problem, plan, impl_->worker_count());
 }
 

@@ -58,7 +58,7 @@ class Engine {
   absl::StatusOr<Report> Run(const Problem& problem, const Tensors& tensors, CallOptions options = {});
 
   // The most memory that the call will hold beyond its tensors and the workers' scratch: its packed keys and values,
-  // and what summaries need, which are each row's softmax and a few tiles a worker.
+  // where they are read more than once, and what summaries need, which are each row's softmax and a few tiles a worker.
   std::int64_t WorkingSizeBytes(const Problem& problem) const;
 
   int worker_count() const;

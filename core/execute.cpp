@@ -9,7 +9,6 @@
 #include <numbers>
 
 #include "core/scores.h"
-#include "core/values.h"
 
 namespace attnd::core {
 namespace {
@@ -41,108 +40,161 @@ void Execution::Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed
   const Range keys = KeyTileKeys(key_tile, sequence.keys);
   operands_.PackKeys(group, sequence, keys, packed.keys(key_tile), scratch);
   const kernels::ValueKinds kinds = operands_.PackValues(group, sequence, keys, packed.values(key_tile), scratch);
-  const Values values(problem_, tensors_.value, group / problem_.key_value_heads, sequence,
-                      group % problem_.key_value_heads);
   packed.set_has_large_values(key_tile, kinds.large);
-  if (kinds.non_finite) packed.set_non_finite_sums(key_tile, values.NonFiniteSums(keys));
-  if (key_tile == 0 && problem_.empty_row == EmptyRow::kMeanOfAllValues) packed.value_mean = values.Mean();
+  if (kinds.non_finite) packed.set_non_finite_sums(key_tile, ValuesOf(group).NonFiniteSums(keys));
+  if (key_tile == 0) FindMean(group, packed);
+}
+
+Values Execution::ValuesOf(std::int64_t group) const {
+  return {problem_, tensors_.value, group / problem_.key_value_heads, SequenceOf(group),
+          group % problem_.key_value_heads};
+}
+
+void Execution::FindMean(std::int64_t group, PackedKv& packed) const {
+  if (problem_.empty_row == EmptyRow::kMeanOfAllValues && packed.value_mean.empty()) {
+    packed.value_mean = ValuesOf(group).Mean();
+  }
 }
 
 // --- Computing ---
 
-TileResult Execution::Compute(std::int64_t group, std::int64_t head_in_group, std::int64_t query_tile,
-                              const PackedKv& packed, absl::FunctionRef<bool()> give_up, Scratch& scratch) const {
+GroupTile Execution::TileOf(std::int64_t group, std::int64_t query_tile) const {
   const Sequence sequence = SequenceOf(group);
+  const std::int64_t heads_per_group = plan().query_heads_per_group;
+  const std::int64_t heads_per_tile = plan().HeadsPerTile(sequence);
+  const std::int64_t tiles_of_head = TilesOf(sequence).query_tiles;
+  const std::int64_t first_head = query_tile / tiles_of_head * heads_per_tile;
   const std::int64_t key_value_head = group % problem_.key_value_heads;
-  const QueryTile tile{.batch_entry = group / problem_.key_value_heads,
-                       .query_head = key_value_head * plan().query_heads_per_group + head_in_group,
-                       .key_value_head = key_value_head,
-                       .sequence = sequence,
-                       .rows = QueryTileRows(query_tile, sequence.rows)};
+  return {.first_head = {.batch_entry = group / problem_.key_value_heads,
+                         .query_head = key_value_head * heads_per_group + first_head,
+                         .key_value_head = key_value_head,
+                         .sequence = sequence,
+                         .rows = QueryTileRows(query_tile % tiles_of_head, sequence.rows)},
+          .heads = std::min(heads_per_tile, heads_per_group - first_head)};
+}
+
+TileResult Execution::Compute(std::int64_t group, std::int64_t query_tile, const PackedKv& packed,
+                              absl::FunctionRef<bool()> give_up, Scratch& scratch) const {
+  return Attend(TileOf(group, query_tile), packed, [](std::int64_t) {}, give_up, scratch);
+}
+
+TileResult Execution::PackAndCompute(std::int64_t group, absl::FunctionRef<bool()> give_up, Scratch& scratch) const {
+  const Sequence sequence = SequenceOf(group);
+  if (sequence.rows == 0) return {};
+  const GroupTile tile = TileOf(group, 0);
+  PackedKv packed = PackedKv::OfOneTile(sequence, scratch.key_tile(), scratch.value_tile());
+  if (sequence.keys > 0) FindMean(group, packed);
+  const auto load = [&](std::int64_t key_tile) { Pack(group, key_tile, packed, scratch); };
+  return Attend(tile, packed, load, give_up, scratch);
+}
+
+TileResult Execution::Attend(const GroupTile& tile, const PackedKv& packed, Load load,
+                             absl::FunctionRef<bool()> give_up, Scratch& scratch) const {
   TileResult result;
   const absl::Cleanup release = [this] { operands_.ReleaseThread(); };
-  FindRowKeys(problem_, tile, scratch.row_keys.data());
+  for (std::int64_t h = 0; h < tile.heads; ++h) FindRowKeys(problem_, tile.Head(h), scratch.row_keys.data());
   scratch.weights_factor = 1;
-  if (!AttendToKeys(tile, packed, give_up, scratch, result)) return result;
+  if (!AttendToKeys(tile, packed, load, give_up, scratch, result)) return result;
   if (packed.has_large_values() && !SumsAreFinite(tile, scratch)) {
     scratch.weights_factor = kOverflowFactor;
-    if (!AttendToKeys(tile, packed, give_up, scratch, result)) return result;
+    if (!AttendToKeys(tile, packed, load, give_up, scratch, result)) return result;
   }
   FinishTile(tile, packed, scratch, result);
   return result;
 }
 
-TileKind Execution::LookAt(const QueryTile& tile, Range keys, Scratch& scratch) const {
-  return FindVisibility(problem_, tensors_, tile, keys, scratch.row_keys.data(), scratch.mask_bytes(),
-                        scratch.visibility);
+std::int64_t Execution::CountHeadsThatSee(const GroupTile& tile, Range keys, Scratch& scratch) const {
+  std::int64_t count = 0;
+  for (std::int64_t h = 0; h < tile.heads; ++h) {
+    const TileKind kind = FindVisibility(problem_, tensors_, tile.Head(h), keys, scratch.row_keys.data(),
+                                         scratch.mask_bytes(), scratch.visibility);
+    if (kind != TileKind::kHidden) ++count;
+  }
+  if (count > 0) scratch.columns = VisiblePanels(scratch.visibility, tile.rows(), plan().PaddedKeys(keys));
+  return count;
 }
 
-bool Execution::AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl::FunctionRef<bool()> give_up,
-                             Scratch& scratch, TileResult& result) const {
+bool Execution::AttendToKeys(const GroupTile& tile, const PackedKv& packed, Load load,
+                             absl::FunctionRef<bool()> give_up, Scratch& scratch, TileResult& result) const {
   StartTile(tile, scratch);
-  const std::int64_t key_tiles = TilesOf(tile.sequence).key_tiles;
+  const Sequence& sequence = tile.first_head.sequence;
+  const std::int64_t key_tiles = TilesOf(sequence).key_tiles;
   for (std::int64_t key_tile = 0; key_tile < key_tiles; ++key_tile) {
     if (give_up()) return false;
-    const Range keys = KeyTileKeys(key_tile, tile.sequence.keys);
-    if (LookAt(tile, keys, scratch) == TileKind::kHidden) {
-      ++result.skipped_tiles;
-      continue;
-    }
-    const kernels::TileProducts& products = operands_.ProductsFor(keys);
-    products.Scores(tile.rows.size(), scratch.query(), packed.keys(key_tile), scratch.scores());
-    if (changes_scores_) {
-      ChangeScores(problem_, tensors_, tile, keys, ScoreStage::kComplete, scratch.scores(), scratch.added());
-    }
-    if (tensors_.weights != nullptr) KeepScores(tile, keys, scratch);
-    UpdateSoftmax(tile, keys, scratch);
-    if (scratch.weights_factor != 1) ScaleWeights(tile, keys, scratch);
-    kernels::ScaleRows(scratch.sums(), tile.rows.size(), plan().padded_value_head_size, scratch.factor.data());
-    products.AddSums(tile.rows.size(), WeightsOperand(scratch), packed.values(key_tile), scratch.sums());
-    ++result.computed_tiles;
-    result.floating_point_operations += 2.0 * static_cast<double>(tile.rows.size() * keys.size()) *
+    const Range keys = KeyTileKeys(key_tile, sequence.keys);
+    const std::int64_t heads = CountHeadsThatSee(tile, keys, scratch);
+    result.computed_tiles += heads;
+    result.skipped_tiles += tile.heads - heads;
+    if (heads == 0) continue;
+    load(key_tile);
+    AttendToTile(tile, keys, packed.keys(key_tile), packed.values(key_tile), scratch);
+    const std::int64_t computed_keys = std::min(scratch.columns.end, keys.size()) - scratch.columns.begin;
+    result.floating_point_operations += 2.0 * static_cast<double>(tile.rows() * computed_keys) *
                                         static_cast<double>(problem_.head_size + problem_.value_head_size);
   }
   return true;
 }
 
-bool Execution::SumsAreFinite(const QueryTile& tile, Scratch& scratch) const {
+void Execution::AttendToTile(const GroupTile& tile, Range keys, const std::byte* packed_keys,
+                             const std::byte* packed_values, Scratch& scratch) const {
+  const Range columns = scratch.columns;
+  const kernels::TileProducts& products = operands_.ProductsFor(columns.size());
+  products.Scores(tile.rows(), scratch.query(), packed_keys + columns.begin * operands_.QuerySizeBytes(),
+                  scratch.scores() + columns.begin);
+  if (changes_scores_) ChangeTileScores(tile, keys, scratch);
+  if (tensors_.weights != nullptr) KeepScores(tile, keys, scratch);
+  UpdateSoftmax(tile, scratch);
+  if (scratch.weights_factor != 1) ScaleWeights(tile, scratch);
+  kernels::ScaleRows(scratch.sums(), tile.rows(), plan().padded_value_head_size, scratch.factor.data());
+  const auto* weights = static_cast<const std::byte*>(WeightsOperand(scratch));
+  const auto weight_size_bytes = static_cast<std::int64_t>(ElementSizeBytes(plan().operand_type));
+  products.AddSums(tile.rows(), weights + columns.begin * weight_size_bytes,
+                   {.panels = packed_values, .panel_keys = plan().PaddedKeys(keys), .first_key = columns.begin},
+                   scratch.sums());
+}
+
+bool Execution::SumsAreFinite(const GroupTile& tile, Scratch& scratch) const {
   const float* sums = scratch.sums();
-  return std::all_of(sums, sums + tile.rows.size() * plan().padded_value_head_size,
+  return std::all_of(sums, sums + tile.rows() * plan().padded_value_head_size,
                      [](float sum) { return std::isfinite(sum); });
 }
 
-void Execution::StartTile(const QueryTile& tile, Scratch& scratch) const {
+void Execution::StartTile(const GroupTile& tile, Scratch& scratch) const {
   auto* query = static_cast<std::byte*>(scratch.query());
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    operands_.LoadQuery(tile.batch_entry, tile.query_head, tile.sequence, tile.rows.begin + row, query);
-    query += operands_.QuerySizeBytes();
+  for (std::int64_t h = 0; h < tile.heads; ++h) {
+    const QueryTile head = tile.Head(h);
+    for (std::int64_t row = head.rows.begin; row < head.rows.end; ++row) {
+      operands_.LoadQuery(head.batch_entry, head.query_head, head.sequence, row, query);
+      query += operands_.QuerySizeBytes();
+    }
+    // A sink is a key of this score, which every row sees and whose value is 0.
+    const float sink =
+        problem_.sinks.empty() ? kMinusInfinity : problem_.sinks[static_cast<std::size_t>(head.query_head)];
+    std::fill_n(scratch.maximum.begin() + head.first, head.rows.size(), static_cast<float>(sink * std::numbers::log2e));
+    std::fill_n(scratch.sum.begin() + head.first, head.rows.size(), sink == kMinusInfinity ? 0.0F : 1.0F);
   }
-  // A sink is a key of this score, which every row sees and whose value is 0.
-  const float sink =
-      problem_.sinks.empty() ? kMinusInfinity : problem_.sinks[static_cast<std::size_t>(tile.query_head)];
-  scratch.maximum.fill(static_cast<float>(sink * std::numbers::log2e));
-  scratch.sum.fill(sink == kMinusInfinity ? 0.0F : 1.0F);
-  scratch.seen.fill(0);
-  std::fill_n(scratch.sums(), kQueryTileRows * plan().padded_value_head_size, 0.0F);
+  std::fill_n(scratch.seen.begin(), tile.rows(), std::uint8_t{0});
+  std::fill_n(scratch.sums(), tile.rows() * plan().padded_value_head_size, 0.0F);
 }
 
-std::int64_t Execution::RowIndex(const QueryTile& tile, std::int64_t row) const {
-  return ElementOf(problem_.row_strides, tile.batch_entry, tile.query_head,
-                   tile.sequence.first_row + tile.rows.begin + row);
+void Execution::ChangeTileScores(const GroupTile& tile, Range keys, Scratch& scratch) const {
+  const Range computed{.begin = keys.begin + scratch.columns.begin,
+                       .end = std::min(keys.begin + scratch.columns.end, keys.end)};
+  for (std::int64_t h = 0; h < tile.heads; ++h) {
+    ChangeScores(problem_, tensors_, tile.Head(h), computed, ScoreStage::kComplete,
+                 scratch.scores() + scratch.columns.begin, scratch.added());
+  }
 }
 
-float* Execution::WeightsRow(const QueryTile& tile, std::int64_t row) const {
-  return tensors_.weights + RowIndex(tile, row) * problem_.keys;
-}
-
-bool Execution::IsPadding(const QueryTile& tile, std::int64_t row) const {
-  return tile.rows.begin + row >= tile.sequence.query_length;
-}
-
-void Execution::KeepScores(const QueryTile& tile, Range keys, Scratch& scratch) const {
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    const float* scores = scratch.scores() + row * kKeyTileKeys;
-    std::copy_n(scores, keys.size(), WeightsRow(tile, row) + keys.begin);
+void Execution::KeepScores(const GroupTile& tile, Range keys, Scratch& scratch) const {
+  const Range columns = scratch.columns;
+  for (std::int64_t h = 0; h < tile.heads; ++h) {
+    const QueryTile head = tile.Head(h);
+    for (std::int64_t row = 0; row < head.rows.size(); ++row) {
+      const float* scores = scratch.scores() + (head.first + row) * kKeyTileKeys;
+      std::copy(scores + columns.begin, scores + std::min(columns.end, keys.size()),
+                WeightsRow(head, row) + keys.begin + columns.begin);
+    }
   }
 }
 
@@ -150,10 +202,11 @@ void* Execution::WeightsOperand(Scratch& scratch) const {
   return plan().operand_type == ElementType::kFloat32 ? scratch.scores() : scratch.half_weights();
 }
 
-void Execution::UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratch) const {
+void Execution::UpdateSoftmax(const GroupTile& tile, Scratch& scratch) const {
   kernels::SoftmaxTile softmax;
-  softmax.rows = tile.rows.size();
-  softmax.columns = plan().PaddedKeys(keys);
+  softmax.rows = tile.rows();
+  softmax.first_column = scratch.columns.begin;
+  softmax.columns = scratch.columns.end;
   softmax.stride = kKeyTileKeys;
   softmax.scores = scratch.scores();
   softmax.scale_log2e = scale_log2e_;
@@ -169,47 +222,71 @@ void Execution::UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratc
   kernels::UpdateSoftmax(softmax);
 }
 
-void Execution::ScaleWeights(const QueryTile& tile, Range keys, Scratch& scratch) const {
+void Execution::ScaleWeights(const GroupTile& tile, Scratch& scratch) const {
   auto* weights = static_cast<std::byte*>(WeightsOperand(scratch));
   const auto size_bytes = static_cast<std::int64_t>(ElementSizeBytes(plan().operand_type));
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    kernels::Scale(plan().operand_type, weights + row * kKeyTileKeys * size_bytes, plan().PaddedKeys(keys),
-                   scratch.weights_factor);
+  for (std::int64_t row = 0; row < tile.rows(); ++row) {
+    kernels::Scale(plan().operand_type, weights + (row * kKeyTileKeys + scratch.columns.begin) * size_bytes,
+                   scratch.columns.size(), scratch.weights_factor);
   }
 }
 
 // --- Finishing a tile ---
 
-void Execution::FinishTile(const QueryTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const {
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    const auto index = static_cast<std::size_t>(row);
-    if (scratch.seen[index] == 0) {
-      if (!IsPadding(tile, row)) ++result.empty_rows;
-      continue;
-    }
-    float* sums = scratch.sums() + row * plan().padded_value_head_size;
-    kernels::DivideRow(sums, problem_.value_head_size, scratch.sum[index] * scratch.weights_factor, sums);
+std::int64_t Execution::RowIndex(const QueryTile& head, std::int64_t row) const {
+  return ElementOf(problem_.row_strides, head.batch_entry, head.query_head,
+                   head.sequence.first_row + head.rows.begin + row);
+}
+
+float* Execution::WeightsRow(const QueryTile& head, std::int64_t row) const {
+  return tensors_.weights + RowIndex(head, row) * problem_.keys;
+}
+
+float* Execution::SumsRow(const QueryTile& head, std::int64_t row, Scratch& scratch) const {
+  return scratch.sums() + (head.first + row) * plan().padded_value_head_size;
+}
+
+bool Execution::IsPadding(const QueryTile& head, std::int64_t row) const {
+  return head.rows.begin + row >= head.sequence.query_length;
+}
+
+bool Execution::IsEmpty(const QueryTile& head, std::int64_t row, const Scratch& scratch) const {
+  return scratch.seen[static_cast<std::size_t>(head.first + row)] == 0 && !IsPadding(head, row);
+}
+
+void Execution::FinishTile(const GroupTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const {
+  for (std::int64_t place = 0; place < tile.rows(); ++place) {
+    const auto i = static_cast<std::size_t>(place);
+    if (scratch.seen[i] == 0) continue;
+    float* sums = scratch.sums() + place * plan().padded_value_head_size;
+    kernels::DivideRow(sums, problem_.value_head_size, scratch.sum[i] * scratch.weights_factor, sums);
   }
   AddNonFiniteValues(tile, packed, scratch);
   if (tensors_.weights != nullptr) FinishWeights(tile, scratch);
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    FinishOutput(tile, row, packed, scratch);
-    if (tensors_.log_sum_exp != nullptr) FinishLogSumExp(tile, row, scratch);
-    if (row_states_ != nullptr) FinishState(tile, row, scratch);
+  for (std::int64_t h = 0; h < tile.heads; ++h) FinishHead(tile.Head(h), packed, scratch, result);
+}
+
+void Execution::FinishHead(const QueryTile& head, const PackedKv& packed, Scratch& scratch, TileResult& result) const {
+  for (std::int64_t row = 0; row < head.rows.size(); ++row) {
+    if (IsEmpty(head, row, scratch)) ++result.empty_rows;
+    FinishOutput(head, row, packed, scratch);
+    if (tensors_.log_sum_exp != nullptr) FinishLogSumExp(head, row, scratch);
+    if (row_states_ != nullptr) FinishState(head, row, scratch);
   }
 }
 
-void Execution::AddNonFiniteValues(const QueryTile& tile, const PackedKv& packed, Scratch& scratch) const {
-  const Values values(problem_, tensors_.value, tile.batch_entry, tile.sequence, tile.key_value_head);
-  for (std::int64_t key_tile = 0; key_tile < TilesOf(tile.sequence).packed_key_tiles; ++key_tile) {
+void Execution::AddNonFiniteValues(const GroupTile& tile, const PackedKv& packed, Scratch& scratch) const {
+  const QueryTile& first = tile.first_head;
+  const Values values = ValuesOf(first.batch_entry * problem_.key_value_heads + first.key_value_head);
+  for (std::int64_t key_tile = 0; key_tile < TilesOf(first.sequence).packed_key_tiles; ++key_tile) {
     const std::vector<float>& sums = packed.non_finite_sums(key_tile);
     if (sums.empty()) continue;
-    const Range keys = KeyTileKeys(key_tile, tile.sequence.keys);
-    if (LookAt(tile, keys, scratch) == TileKind::kHidden) continue;
-    for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-      float* output = scratch.sums() + row * plan().padded_value_head_size;
-      const kernels::ColumnInterval visible = scratch.visibility.columns[static_cast<std::size_t>(row)];
-      const std::uint8_t* bytes = scratch.visibility.RowBytes(row);
+    const Range keys = KeyTileKeys(key_tile, first.sequence.keys);
+    if (CountHeadsThatSee(tile, keys, scratch) == 0) continue;
+    for (std::int64_t place = 0; place < tile.rows(); ++place) {
+      float* output = scratch.sums() + place * plan().padded_value_head_size;
+      const kernels::ColumnInterval visible = scratch.visibility.columns[static_cast<std::size_t>(place)];
+      const std::uint8_t* bytes = scratch.visibility.RowBytes(place);
       if (bytes == nullptr && visible.end - visible.begin == keys.size()) {
         std::transform(sums.begin(), sums.end(), output, output, std::plus<>());
         continue;
@@ -221,59 +298,69 @@ void Execution::AddNonFiniteValues(const QueryTile& tile, const PackedKv& packed
   }
 }
 
-void Execution::FinishWeights(const QueryTile& tile, Scratch& scratch) const {
-  for (std::int64_t key_tile = 0; key_tile < TilesOf(tile.sequence).key_tiles; ++key_tile) {
-    const Range keys = KeyTileKeys(key_tile, tile.sequence.keys);
-    const bool hidden = LookAt(tile, keys, scratch) == TileKind::kHidden;
-    for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-      float* weights = WeightsRow(tile, row) + keys.begin;
-      const auto index = static_cast<std::size_t>(row);
-      if (hidden || scratch.seen[index] == 0) {
-        std::fill_n(weights, keys.size(), 0.0F);
-      } else {
-        kernels::ScoresToWeights(weights, keys.size(), scratch.visibility.columns[index],
-                                 scratch.visibility.RowBytes(row), scale_log2e_, scratch.maximum[index],
-                                 scratch.sum[index]);
-      }
-    }
+void Execution::FinishWeights(const GroupTile& tile, Scratch& scratch) const {
+  const Sequence& sequence = tile.first_head.sequence;
+  for (std::int64_t key_tile = 0; key_tile < TilesOf(sequence).key_tiles; ++key_tile) {
+    const Range keys = KeyTileKeys(key_tile, sequence.keys);
+    const bool is_hidden = CountHeadsThatSee(tile, keys, scratch) == 0;
+    for (std::int64_t h = 0; h < tile.heads; ++h) FinishWeightsOfHead(tile.Head(h), keys, is_hidden, scratch);
   }
-  const std::int64_t keys = tile.sequence.keys;
-  const float mean_weight =
-      problem_.empty_row == EmptyRow::kMeanOfAllValues ? 1.0F / static_cast<float>(std::max<std::int64_t>(keys, 1)) : 0;
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    const bool is_empty = scratch.seen[static_cast<std::size_t>(row)] == 0 && !IsPadding(tile, row);
-    if (is_empty) std::fill_n(WeightsRow(tile, row), keys, mean_weight);
-    // What other sequences of a ragged batch have more keys.
-    std::fill_n(WeightsRow(tile, row) + keys, problem_.keys - keys, 0.0F);
+  for (std::int64_t h = 0; h < tile.heads; ++h) FillOtherWeights(tile.Head(h), scratch);
+}
+
+void Execution::FinishWeightsOfHead(const QueryTile& head, Range keys, bool is_hidden, Scratch& scratch) const {
+  const Range columns{.begin = scratch.columns.begin, .end = std::min(scratch.columns.end, keys.size())};
+  for (std::int64_t row = 0; row < head.rows.size(); ++row) {
+    float* const weights = WeightsRow(head, row) + keys.begin;
+    const std::int64_t place = head.first + row;
+    const auto i = static_cast<std::size_t>(place);
+    if (is_hidden || scratch.seen[i] == 0) {
+      std::fill_n(weights, keys.size(), 0.0F);
+      continue;
+    }
+    // What was not computed has no scores there.
+    std::fill(weights, weights + columns.begin, 0.0F);
+    std::fill(weights + columns.end, weights + keys.size(), 0.0F);
+    kernels::ScoresToWeights(weights, columns.end, scratch.visibility.columns[i], scratch.visibility.RowBytes(place),
+                             scale_log2e_, scratch.maximum[i], scratch.sum[i]);
   }
 }
 
-void Execution::FinishOutput(const QueryTile& tile, std::int64_t row, const PackedKv& packed, Scratch& scratch) const {
-  float* output = scratch.sums() + row * plan().padded_value_head_size;
-  const bool is_empty = scratch.seen[static_cast<std::size_t>(row)] == 0 && !IsPadding(tile, row);
+void Execution::FillOtherWeights(const QueryTile& head, const Scratch& scratch) const {
+  const std::int64_t keys = head.sequence.keys;
+  const float mean_weight =
+      problem_.empty_row == EmptyRow::kMeanOfAllValues ? 1.0F / static_cast<float>(std::max<std::int64_t>(keys, 1)) : 0;
+  for (std::int64_t row = 0; row < head.rows.size(); ++row) {
+    if (IsEmpty(head, row, scratch)) std::fill_n(WeightsRow(head, row), keys, mean_weight);
+    // What other sequences of a ragged batch have more keys.
+    std::fill_n(WeightsRow(head, row) + keys, problem_.keys - keys, 0.0F);
+  }
+}
+
+void Execution::FinishOutput(const QueryTile& head, std::int64_t row, const PackedKv& packed, Scratch& scratch) const {
+  float* output = SumsRow(head, row, scratch);
   // Of rows without a visible key the sums are 0.
-  if (is_empty && problem_.empty_row == EmptyRow::kMeanOfAllValues) {
+  if (IsEmpty(head, row, scratch) && problem_.empty_row == EmptyRow::kMeanOfAllValues) {
     std::copy(packed.value_mean.begin(), packed.value_mean.end(), output);
   }
-  const std::int64_t element = ElementOf(problem_.output_strides, tile.batch_entry, tile.query_head,
-                                         tile.sequence.first_row + tile.rows.begin + row);
+  const std::int64_t element = ElementOf(problem_.output_strides, head.batch_entry, head.query_head,
+                                         head.sequence.first_row + head.rows.begin + row);
   kernels::FromFloat32(output, problem_.value_head_size, problem_.element_type,
                        static_cast<std::byte*>(tensors_.output) +
                            element * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type)));
 }
 
-void Execution::FinishLogSumExp(const QueryTile& tile, std::int64_t row, Scratch& scratch) const {
-  const auto index = static_cast<std::size_t>(row);
+void Execution::FinishLogSumExp(const QueryTile& head, std::int64_t row, Scratch& scratch) const {
+  const auto i = static_cast<std::size_t>(head.first + row);
   // From powers of two to the natural logarithm, in double: maximum is large beside what it must be exact to.
-  const double log_sum_exp =
-      scratch.maximum[index] * std::numbers::ln2 + std::log(static_cast<double>(scratch.sum[index]));
-  tensors_.log_sum_exp[RowIndex(tile, row)] = IsPadding(tile, row) ? kMinusInfinity : static_cast<float>(log_sum_exp);
+  const double log_sum_exp = scratch.maximum[i] * std::numbers::ln2 + std::log(static_cast<double>(scratch.sum[i]));
+  tensors_.log_sum_exp[RowIndex(head, row)] = IsPadding(head, row) ? kMinusInfinity : static_cast<float>(log_sum_exp);
 }
 
-void Execution::FinishState(const QueryTile& tile, std::int64_t row, const Scratch& scratch) const {
-  const auto index = static_cast<std::size_t>(row);
-  row_states_->At(tile.batch_entry, tile.sequence, tile.query_head, tile.rows.begin + row) = {
-      .maximum = scratch.maximum[index], .sum = scratch.seen[index] != 0 ? scratch.sum[index] : RowState::kSawNoKey};
+void Execution::FinishState(const QueryTile& head, std::int64_t row, const Scratch& scratch) const {
+  const auto i = static_cast<std::size_t>(head.first + row);
+  row_states_->At(head.batch_entry, head.sequence, head.query_head, head.rows.begin + row) = {
+      .maximum = scratch.maximum[i], .sum = scratch.seen[i] != 0 ? scratch.sum[i] : RowState::kSawNoKey};
 }
 
 }  // namespace attnd::core

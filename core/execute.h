@@ -15,15 +15,24 @@
 #include "core/scratch.h"
 #include "core/tensors.h"
 #include "core/tiles.h"
+#include "core/values.h"
 
 namespace attnd::core {
 
-// What computing one tile of queries did.
+// What computing tiles of queries did.
 struct TileResult {
   std::int64_t computed_tiles = 0;
   std::int64_t skipped_tiles = 0;
   double floating_point_operations = 0;
   std::int64_t empty_rows = 0;
+
+  TileResult& operator+=(const TileResult& other) {
+    computed_tiles += other.computed_tiles;
+    skipped_tiles += other.skipped_tiles;
+    floating_point_operations += other.floating_point_operations;
+    empty_rows += other.empty_rows;
+    return *this;
+  }
 };
 
 // After Prepare() constant, and thread-safe where each thread has a Scratch of its own.
@@ -46,36 +55,56 @@ class Execution {
   // Packs one key tile of a group.
   void Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed, Scratch& scratch) const;
 
-  // Computes one query tile of one of the group's query heads, from packed keys and values that are complete. Asks
-  // `give_up` before each key tile; where it says so, returns at once and leaves the outputs unspecified.
-  TileResult Compute(std::int64_t group, std::int64_t head_in_group, std::int64_t query_tile, const PackedKv& packed,
+  // Computes one of the group's query tiles from packed keys and values that are complete. Asks `give_up` before each
+  // key tile; where it says so, returns at once and leaves the outputs unspecified.
+  TileResult Compute(std::int64_t group, std::int64_t query_tile, const PackedKv& packed,
                      absl::FunctionRef<bool()> give_up, Scratch& scratch) const;
+  // Computes the only query tile, if any, of a group that is read once, packing each key tile just before it is needed.
+  TileResult PackAndCompute(std::int64_t group, absl::FunctionRef<bool()> give_up, Scratch& scratch) const;
 
  private:
-  void StartTile(const QueryTile& tile, Scratch& scratch) const;
+  // Makes a key tile ready to be read.
+  using Load = absl::FunctionRef<void(std::int64_t key_tile)>;
+
+  Values ValuesOf(std::int64_t group) const;
+  // Where empty rows ask for it; of keys there must be some.
+  void FindMean(std::int64_t group, PackedKv& packed) const;
+
+  GroupTile TileOf(std::int64_t group, std::int64_t query_tile) const;
+  TileResult Attend(const GroupTile& tile, const PackedKv& packed, Load load, absl::FunctionRef<bool()> give_up,
+                    Scratch& scratch) const;
+  void StartTile(const GroupTile& tile, Scratch& scratch) const;
   // Leaves the row's running softmax and sums in the scratch; false where it gave up.
-  bool AttendToKeys(const QueryTile& tile, const PackedKv& packed, absl::FunctionRef<bool()> give_up, Scratch& scratch,
-                    TileResult& result) const;
-  // The scratch then has what is visible in the key tile.
-  TileKind LookAt(const QueryTile& tile, Range keys, Scratch& scratch) const;
-  bool SumsAreFinite(const QueryTile& tile, Scratch& scratch) const;
+  bool AttendToKeys(const GroupTile& tile, const PackedKv& packed, Load load, absl::FunctionRef<bool()> give_up,
+                    Scratch& scratch, TileResult& result) const;
+  // How many heads have a row that sees a key of the tile. The scratch then has what is visible in it.
+  std::int64_t CountHeadsThatSee(const GroupTile& tile, Range keys, Scratch& scratch) const;
+  void AttendToTile(const GroupTile& tile, Range keys, const std::byte* packed_keys, const std::byte* packed_values,
+                    Scratch& scratch) const;
+  bool SumsAreFinite(const GroupTile& tile, Scratch& scratch) const;
+  void ChangeTileScores(const GroupTile& tile, Range keys, Scratch& scratch) const;
   // Where weights are asked for, their place holds the scores until the rows are finished.
-  void KeepScores(const QueryTile& tile, Range keys, Scratch& scratch) const;
-  void UpdateSoftmax(const QueryTile& tile, Range keys, Scratch& scratch) const;
-  void ScaleWeights(const QueryTile& tile, Range keys, Scratch& scratch) const;
+  void KeepScores(const GroupTile& tile, Range keys, Scratch& scratch) const;
+  void UpdateSoftmax(const GroupTile& tile, Scratch& scratch) const;
+  void ScaleWeights(const GroupTile& tile, Scratch& scratch) const;
 
-  void FinishTile(const QueryTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const;
-  void AddNonFiniteValues(const QueryTile& tile, const PackedKv& packed, Scratch& scratch) const;
-  void FinishWeights(const QueryTile& tile, Scratch& scratch) const;
-  void FinishOutput(const QueryTile& tile, std::int64_t row, const PackedKv& packed, Scratch& scratch) const;
-  void FinishLogSumExp(const QueryTile& tile, std::int64_t row, Scratch& scratch) const;
-  void FinishState(const QueryTile& tile, std::int64_t row, const Scratch& scratch) const;
+  void FinishTile(const GroupTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const;
+  void FinishHead(const QueryTile& head, const PackedKv& packed, Scratch& scratch, TileResult& result) const;
+  void AddNonFiniteValues(const GroupTile& tile, const PackedKv& packed, Scratch& scratch) const;
+  void FinishWeights(const GroupTile& tile, Scratch& scratch) const;
+  void FinishWeightsOfHead(const QueryTile& head, Range keys, bool is_hidden, Scratch& scratch) const;
+  void FillOtherWeights(const QueryTile& head, const Scratch& scratch) const;
+  void FinishOutput(const QueryTile& head, std::int64_t row, const PackedKv& packed, Scratch& scratch) const;
+  void FinishLogSumExp(const QueryTile& head, std::int64_t row, Scratch& scratch) const;
+  void FinishState(const QueryTile& head, std::int64_t row, const Scratch& scratch) const;
 
-  bool IsPadding(const QueryTile& tile, std::int64_t row) const;
+  // `row` counts from the head's first in the tile.
+  bool IsPadding(const QueryTile& head, std::int64_t row) const;
+  bool IsEmpty(const QueryTile& head, std::int64_t row, const Scratch& scratch) const;
+  std::int64_t RowIndex(const QueryTile& head, std::int64_t row) const;  // among what has one element a row
+  float* WeightsRow(const QueryTile& head, std::int64_t row) const;
+  float* SumsRow(const QueryTile& head, std::int64_t row, Scratch& scratch) const;
   void* WeightsOperand(Scratch& scratch) const;
-  // Of row `row` of the tile, among what has one element a row.
-  std::int64_t RowIndex(const QueryTile& tile, std::int64_t row) const;
-  float* WeightsRow(const QueryTile& tile, std::int64_t row) const;
 
   const Problem problem_;
   const Tensors tensors_;

@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "core/tiles.h"
+
 namespace attnd::core {
 namespace {
 
@@ -15,6 +17,22 @@ struct TileShapes {
   std::vector<std::int64_t> query_rows;
   std::vector<std::int64_t> padded_keys;
 };
+
+void AddRows(const Plan& plan, const Sequence& sequence, std::bitset<kQueryTileRows + 1>& rows) {
+  const auto add = [&](std::int64_t count) { rows.set(static_cast<std::size_t>(count)); };
+  const std::int64_t heads = plan.HeadsPerTile(sequence);
+  add(QueryTileRows(0, sequence.rows).size() * heads);
+  add(QueryTileRows(TilesOf(sequence).query_tiles - 1, sequence.rows).size() * heads);
+  add(sequence.rows <= kQueryTileRows ? plan.query_heads_per_group % heads * sequence.rows : 0);
+}
+
+// What the key tile may be cut to; see VisiblePanels.
+void AddParts(std::int64_t padded_keys, std::set<std::int64_t>& parts) {
+  for (std::int64_t begin = 0; begin < padded_keys; begin += kernels::kPanelColumns) {
+    parts.insert(padded_keys - begin);
+    parts.insert(std::min(padded_keys, begin + kernels::kPanelColumns));
+  }
+}
 
 TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
   std::bitset<kQueryTileRows + 1> rows;
@@ -26,11 +44,13 @@ TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
     const SequenceTiles tiles = TilesOf(sequence);
     if (tiles.query_tiles == 0) continue;
     most_rows = std::max(most_rows, QueryTileRows(0, sequence.rows).size());
-    rows.set(static_cast<std::size_t>(QueryTileRows(0, sequence.rows).size()));
-    rows.set(static_cast<std::size_t>(QueryTileRows(tiles.query_tiles - 1, sequence.rows).size()));
+    AddRows(plan, sequence, rows);
     if (tiles.key_tiles == 0) continue;
-    padded_keys.insert(plan.PaddedKeys(KeyTileKeys(0, sequence.keys)));
-    padded_keys.insert(plan.PaddedKeys(KeyTileKeys(tiles.key_tiles - 1, sequence.keys)));
+    for (const std::int64_t tile : {std::int64_t{0}, tiles.key_tiles - 1}) {
+      const std::int64_t padded = plan.PaddedKeys(KeyTileKeys(tile, sequence.keys));
+      padded_keys.insert(padded);
+      if (MayHideKeys(problem)) AddParts(padded, padded_keys);
+    }
   }
   TileShapes shapes{.query_rows = {}, .padded_keys = {padded_keys.begin(), padded_keys.end()}};
   for (std::size_t count = 1; count < rows.size(); ++count) {
@@ -62,8 +82,7 @@ void Operands::Prepare() {
   }
 }
 
-const kernels::TileProducts& Operands::ProductsFor(Range keys) const {
-  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+const kernels::TileProducts& Operands::ProductsFor(std::int64_t padded_keys) const {
   const auto found = std::find_if(products_of_tiles_.begin(), products_of_tiles_.end(),
                                   [&](const auto& products) { return products.padded_keys() == padded_keys; });
   assert(found != products_of_tiles_.end());
@@ -94,9 +113,9 @@ void Operands::LoadQuery(std::int64_t batch_entry, std::int64_t query_head, cons
 
 void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
                         Scratch& scratch) const {
-  const kernels::TileProducts& products = ProductsFor(keys);
-  const std::int64_t row_size_bytes = plan_.padded_head_size * operand_size_bytes_;
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+  const kernels::TileProducts& products = ProductsFor(padded_keys);
+  const std::int64_t row_size_bytes = plan_.padded_head_size * operand_size_bytes_;
   auto* plain = static_cast<std::byte*>(scratch.panel());
   for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(padded_keys); ++panel) {
     const std::int64_t columns = kernels::TileProducts::PanelColumns(padded_keys, panel);
@@ -114,8 +133,8 @@ void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys
 
 kernels::ValueKinds Operands::PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
                                          Scratch& scratch) const {
-  const kernels::TileProducts& products = ProductsFor(keys);
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+  const kernels::TileProducts& products = ProductsFor(padded_keys);
   kernels::ValueKinds kinds;
   for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(plan_.padded_value_head_size); ++panel) {
     const std::int64_t columns = kernels::TileProducts::PanelColumns(plan_.padded_value_head_size, panel);

@@ -18,12 +18,15 @@ class PackedKv {
  public:
   // Null where the memory cannot be had.
   static std::unique_ptr<PackedKv> Make(const Plan& plan, const Sequence& sequence);
+  // One that holds a single key tile at a time, the one that was filled last, in memory that is borrowed: for a thread
+  // that reads each tile once.
+  static PackedKv OfOneTile(const Sequence& sequence, std::byte* keys, std::byte* values);
 
   // The panels of a key tile's keys, and of its values.
-  std::byte* keys(std::int64_t key_tile) { return keys_.get() + key_tile * key_tile_size_bytes_; }
-  const std::byte* keys(std::int64_t key_tile) const { return keys_.get() + key_tile * key_tile_size_bytes_; }
-  std::byte* values(std::int64_t key_tile) { return values_.get() + key_tile * value_tile_size_bytes_; }
-  const std::byte* values(std::int64_t key_tile) const { return values_.get() + key_tile * value_tile_size_bytes_; }
+  std::byte* keys(std::int64_t key_tile) { return keys_ + key_tile * key_tile_size_bytes_; }
+  const std::byte* keys(std::int64_t key_tile) const { return keys_ + key_tile * key_tile_size_bytes_; }
+  std::byte* values(std::int64_t key_tile) { return values_ + key_tile * value_tile_size_bytes_; }
+  const std::byte* values(std::int64_t key_tile) const { return values_ + key_tile * value_tile_size_bytes_; }
 
   // What is not finite among a tile's values is packed as 0; here are its sums, [Dv], or nothing where all is finite.
   // Rows that see it get it back (values.h).
@@ -47,12 +50,17 @@ class PackedKv {
   std::vector<float> value_mean;
 
  private:
-  PackedKv() = default;
+  explicit PackedKv(std::int64_t tiles)
+      : non_finite_sums_(static_cast<std::size_t>(tiles)), has_large_values_(static_cast<std::size_t>(tiles)) {}
 
+  // From a tile to the next; 0 where all take the place of the first.
   std::int64_t key_tile_size_bytes_ = 0;
   std::int64_t value_tile_size_bytes_ = 0;
-  AlignedBuffer keys_;
-  AlignedBuffer values_;
+  std::byte* keys_ = nullptr;
+  std::byte* values_ = nullptr;
+  // What they point to, where it is not borrowed.
+  AlignedBuffer own_keys_;
+  AlignedBuffer own_values_;
   std::vector<std::vector<float>> non_finite_sums_;
   std::vector<std::uint8_t> has_large_values_;  // bytes, which threads may write side by side
 };

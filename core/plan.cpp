@@ -33,6 +33,22 @@ SequenceTiles TilesOf(const Sequence& sequence) {
   return tiles;
 }
 
+std::int64_t Plan::HeadsPerTile(const Sequence& sequence) const {
+  return std::clamp<std::int64_t>(kQueryTileRows / std::max<std::int64_t>(sequence.rows, 1), 1, query_heads_per_group);
+}
+
+std::int64_t Plan::QueryTilesOfGroup(const Sequence& sequence) const {
+  return TileCount(query_heads_per_group, HeadsPerTile(sequence)) * TilesOf(sequence).query_tiles;
+}
+
+double Plan::OperationsOfGroup(const Sequence& sequence) const {
+  // Packing an element takes about as long as 16 operations on it.
+  constexpr std::int64_t kOperationsToPack = 16;
+  const std::int64_t rows = sequence.rows * query_heads_per_group;
+  return static_cast<double>((2 * rows + kOperationsToPack) * sequence.keys) *
+         static_cast<double>(padded_head_size + padded_value_head_size);
+}
+
 std::int64_t Plan::PaddedKeys(Range tile) const {
   const std::int64_t padded = kernels::PaddedSize(tile.size(), operand_type);
   if (!is_ragged || padded <= kernels::kPanelColumns) return padded;

@@ -49,6 +49,17 @@ struct Plan {
   std::int64_t query_heads_per_group = 0;
   bool is_ragged = false;
 
+  // How many query heads of a group share a query tile: several, where all rows of each fit. Keys and values are then
+  // read once for all of them.
+  std::int64_t HeadsPerTile(const Sequence& sequence) const;
+  // The query tiles of one of the batch entry's groups.
+  std::int64_t QueryTilesOfGroup(const Sequence& sequence) const;
+  // Whether one tile holds all query rows of such a group, if it has any: then its keys and values are read once, and
+  // are not packed for others.
+  bool IsReadOnce(const Sequence& sequence) const { return QueryTilesOfGroup(sequence) <= 1; }
+  // About what one of the batch entry's groups costs, in floating-point operations.
+  double OperationsOfGroup(const Sequence& sequence) const;
+
   // How many keys a key tile has with its padding.
   std::int64_t PaddedKeys(Range tile) const;
   // What the packed keys of so many tiles of a batch entry with `keys` keys take, and the values.

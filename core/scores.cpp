@@ -72,7 +72,7 @@ void ChangeScores(const Problem& problem, const Tensors& tensors, const QueryTil
   change.rows = tile.rows.size();
   change.columns = keys.size();
   change.stride = kKeyTileKeys;
-  change.scores = scores;
+  change.scores = scores + tile.first * kKeyTileKeys;
   change.scale = problem.scale;
   change.added_before = adds && before ? added : nullptr;
   change.soft_cap = stage >= ScoreStage::kSoftCapped ? problem.soft_cap.value_or(0) : 0;

@@ -18,8 +18,9 @@ float ScaleToPowersOfTwo(const Problem& problem);
 // How far scores are taken on their way; see the top of attention.proto.
 enum class ScoreStage : std::uint8_t { kScaled, kSoftCapped, kComplete };
 
-// Takes the products q·k of a tile, `scores`, [rows × kKeyTileKeys], to the stage, in place. `added` has room for as
-// many numbers. Hidden keys are not told apart: what they get is for nobody to see.
+// Takes the products q·k of a tile to the stage, in place: of its rows, from their place in `scores`, [places ×
+// kKeyTileKeys], on. `added` has room for as many numbers as the rows have. Hidden keys are not told apart: what they
+// get is for nobody to see.
 void ChangeScores(const Problem& problem, const Tensors& tensors, const QueryTile& tile, Range keys, ScoreStage stage,
                   float* scores, float* added);
 

@@ -26,6 +26,8 @@ Scratch::Scratch()
       half_weights_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(std::uint16_t))),
       sums_(AllocateZeroed(kQueryTileRows * kMaxHeadSize, sizeof(float))),
       panel_(AllocateZeroed(kernels::kPanelColumns * std::max(kMaxHeadSize, kKeyTileKeys), sizeof(float))),
+      key_tile_(AllocateZeroed(kKeyTileKeys * kMaxHeadSize, sizeof(float))),
+      value_tile_(AllocateZeroed(kKeyTileKeys * kMaxHeadSize, sizeof(float))),
       added_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(float))),
       mask_bytes_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(std::uint8_t))) {}
 

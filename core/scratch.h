@@ -28,6 +28,9 @@ class Scratch {
   float* sums() { return reinterpret_cast<float*>(sums_.get()); }
   // A panel before it is packed: kPanelColumns × padded D, or kKeyTileKeys × kPanelColumns.
   void* panel() { return panel_.get(); }
+  // A key tile's keys and values, packed: kKeyTileKeys × padded D, and × padded Dv.
+  std::byte* key_tile() { return key_tile_.get(); }
+  std::byte* value_tile() { return value_tile_.get(); }
   // What is added to the scores: kQueryTileRows × kKeyTileKeys.
   float* added() { return reinterpret_cast<float*>(added_.get()); }
   // What FindVisibility needs: as many bytes.
@@ -41,6 +44,8 @@ class Scratch {
   // The keys that the masks in closed form show each row, and what that makes of the key tile at hand.
   std::array<Range, kQueryTileRows> row_keys;
   TileVisibility visibility;
+  // Which of its columns are computed.
+  Range columns;
 
   // A power of two that weights are multiplied with before their product, so that the tile's sums do not overflow.
   float weights_factor = 1;
@@ -51,6 +56,8 @@ class Scratch {
   AlignedBuffer half_weights_;
   AlignedBuffer sums_;
   AlignedBuffer panel_;
+  AlignedBuffer key_tile_;
+  AlignedBuffer value_tile_;
   AlignedBuffer added_;
   AlignedBuffer mask_bytes_;
 };

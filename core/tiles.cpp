@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include "core/kernels/products.h"
+
 namespace attnd::core {
 namespace {
 
@@ -96,6 +98,17 @@ bool AnyVisible(const std::uint8_t* bytes, kernels::ColumnInterval columns) {
          std::memchr(bytes + columns.begin, 1, static_cast<std::size_t>(columns.end - columns.begin)) != nullptr;
 }
 
+// The visible columns are all in here.
+kernels::ColumnInterval Narrow(kernels::ColumnInterval columns, const std::uint8_t* bytes) {
+  if (bytes == nullptr || columns.begin >= columns.end) return columns;
+  const auto size = static_cast<std::size_t>(columns.end - columns.begin);
+  const void* const first = std::memchr(bytes + columns.begin, 1, size);
+  if (first == nullptr) return {};
+  const void* const last = memrchr(bytes + columns.begin, 1, size);
+  return {.begin = static_cast<const std::uint8_t*>(first) - bytes,
+          .end = static_cast<const std::uint8_t*>(last) - bytes + 1};
+}
+
 }  // namespace
 
 Range VisibleKeys(const Problem& problem, const Sequence& sequence, std::int64_t query_row) {
@@ -109,9 +122,28 @@ Range VisibleKeys(const Problem& problem, const Sequence& sequence, std::int64_t
 }
 
 void FindRowKeys(const Problem& problem, const QueryTile& tile, Range* row_keys) {
+  row_keys += tile.first;
   for (std::int64_t row = tile.rows.begin; row < tile.rows.end; ++row) {
     *row_keys++ = VisibleKeys(problem, tile.sequence, row);
   }
+}
+
+bool MayHideKeys(const Problem& problem) {
+  const bool is_open = problem.window_left == kOpenWindow && problem.window_right == kOpenWindow;
+  return problem.is_causal || !is_open || !problem.key_lengths.empty() || !problem.query_lengths.empty() ||
+         HasOtherMasks(problem);
+}
+
+Range VisiblePanels(const TileVisibility& visibility, std::int64_t rows, std::int64_t padded_keys) {
+  Range seen{.begin = padded_keys, .end = 0};
+  for (std::int64_t place = 0; place < rows; ++place) {
+    const kernels::ColumnInterval columns =
+        Narrow(visibility.columns[static_cast<std::size_t>(place)], visibility.RowBytes(place));
+    if (columns.begin >= columns.end) continue;
+    seen = {.begin = std::min(seen.begin, columns.begin), .end = std::max(seen.end, columns.end)};
+  }
+  const std::int64_t panel = kernels::kPanelColumns;
+  return {.begin = seen.begin / panel * panel, .end = std::min((seen.end + panel - 1) / panel * panel, padded_keys)};
 }
 
 TileKind FindVisibility(const Problem& problem, const Tensors& tensors, const QueryTile& tile, Range keys,
@@ -119,21 +151,22 @@ TileKind FindVisibility(const Problem& problem, const Tensors& tensors, const Qu
   visibility.bytes = nullptr;
   bool any = false;
   bool all = true;
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
+  const std::int64_t end = tile.first + tile.rows.size();
+  for (std::int64_t place = tile.first; place < end; ++place) {
     const kernels::ColumnInterval columns{
-        .begin = std::clamp(row_keys[row].begin - keys.begin, std::int64_t{0}, keys.size()),
-        .end = std::clamp(row_keys[row].end - keys.begin, std::int64_t{0}, keys.size())};
-    visibility.columns[static_cast<std::size_t>(row)] = columns;
+        .begin = std::clamp(row_keys[place].begin - keys.begin, std::int64_t{0}, keys.size()),
+        .end = std::clamp(row_keys[place].end - keys.begin, std::int64_t{0}, keys.size())};
+    visibility.columns[static_cast<std::size_t>(place)] = columns;
     any = any || columns.begin < columns.end;
     all = all && columns.begin == 0 && columns.end == keys.size();
   }
   if (!any) return TileKind::kHidden;
   if (!HasOtherMasks(problem)) return all ? TileKind::kFull : TileKind::kMixed;
   any = false;
-  for (std::int64_t row = 0; row < tile.rows.size(); ++row) {
-    std::uint8_t* const bytes = memory + row * kKeyTileKeys;
-    FillBytes(problem, tensors, tile, tile.rows.begin + row, keys, bytes);
-    any = any || AnyVisible(bytes, visibility.columns[static_cast<std::size_t>(row)]);
+  for (std::int64_t place = tile.first; place < end; ++place) {
+    std::uint8_t* const bytes = memory + place * kKeyTileKeys;
+    FillBytes(problem, tensors, tile, tile.rows.begin + (place - tile.first), keys, bytes);
+    any = any || AnyVisible(bytes, visibility.columns[static_cast<std::size_t>(place)]);
   }
   visibility.bytes = memory;
   return any ? TileKind::kMixed : TileKind::kHidden;

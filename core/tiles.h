@@ -12,19 +12,35 @@
 
 namespace attnd::core {
 
-// Up to kQueryTileRows query rows of one batch entry and query head, in the order in which a tile holds them.
+// Query rows of one batch entry and query head that follow each other, in a tile of up to kQueryTileRows.
 struct QueryTile {
   std::int64_t batch_entry = 0;
   std::int64_t query_head = 0;
   std::int64_t key_value_head = 0;
   Sequence sequence;  // the batch entry's
   Range rows;         // counted from the sequence's first
+  // The place of the first of them in the tile.
+  std::int64_t first = 0;
+};
+
+// A tile: the same rows of several query heads of a group, one head after the other.
+struct GroupTile {
+  QueryTile first_head;
+  std::int64_t heads = 1;
+
+  std::int64_t rows() const { return heads * first_head.rows.size(); }
+  QueryTile Head(std::int64_t index) const {
+    QueryTile head = first_head;
+    head.query_head += index;
+    head.first = index * head.rows.size();
+    return head;
+  }
 };
 
 // The keys that a query row sees by the masks in closed form: causal, prefix, window and lengths. None for padding.
 Range VisibleKeys(const Problem& problem, const Sequence& sequence, std::int64_t query_row);
 
-// The same for each row of a tile. `row_keys` has one a row.
+// The same for each row of a tile. `row_keys` has one for each place in it.
 void FindRowKeys(const Problem& problem, const QueryTile& tile, Range* row_keys);
 
 enum class TileKind : std::uint8_t {
@@ -45,9 +61,16 @@ struct TileVisibility {
   }
 };
 
-// Finds it, by all masks and by biases of −∞. `row_keys` is what FindRowKeys found. `memory` has room for
-// kQueryTileRows × kKeyTileKeys bytes.
+// Finds it for the places of the rows, by all masks and by biases of −∞. `row_keys` is what FindRowKeys found. `memory`
+// has room for kQueryTileRows × kKeyTileKeys bytes.
 TileKind FindVisibility(const Problem& problem, const Tensors& tensors, const QueryTile& tile, Range keys,
                         const Range* row_keys, std::uint8_t* memory, TileVisibility& visibility);
+
+// Whether some key may be hidden from some row.
+bool MayHideKeys(const Problem& problem);
+
+// The columns of a tile, of `padded_keys` in all, that must be computed for the places of a tile: whole panels, from
+// the first to the last that any of `rows` places sees.
+Range VisiblePanels(const TileVisibility& visibility, std::int64_t rows, std::int64_t padded_keys);
 
 }  // namespace attnd::core

@@ -11,8 +11,8 @@ namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// use(first, run) for each run of rows that follow each other, `first` being the place of its first row in the tile:
-// what is known of ranges of rows is then asked for as rarely as may be.
+// use(run) for each run of rows that follow each other: what is known of ranges of rows is then asked for as rarely as
+// may be.
 template <typename Use>
 void ForEachRun(const Problem& problem, const RowTile& tile, Use use) {
   const std::int64_t heads_per_group = problem.query_heads / problem.key_value_heads;
@@ -20,11 +20,12 @@ void ForEachRun(const Problem& problem, const RowTile& tile, Use use) {
   for (std::int64_t begin = 0; begin < tile.count;) {
     std::int64_t end = begin + 1;
     while (end < tile.count && row(end) == row(end - 1) + 1) ++end;
-    use(begin, QueryTile{.batch_entry = tile.batch_entry,
-                         .query_head = tile.query_head,
-                         .key_value_head = tile.query_head / heads_per_group,
-                         .sequence = tile.sequence,
-                         .rows = {.begin = row(begin), .end = row(end - 1) + 1}});
+    use(QueryTile{.batch_entry = tile.batch_entry,
+                  .query_head = tile.query_head,
+                  .key_value_head = tile.query_head / heads_per_group,
+                  .sequence = tile.sequence,
+                  .rows = {.begin = row(begin), .end = row(end - 1) + 1},
+                  .first = begin});
     begin = end;
   }
 }
@@ -49,9 +50,7 @@ WeightTiles::WeightTiles(const Execution& execution, const RowStates& states)
       scale_log2e_(ScaleToPowersOfTwo(problem_)) {}
 
 void WeightTiles::Start(RowTile& tile) const {
-  ForEachRun(problem_, tile, [&](std::int64_t first, const QueryTile& run) {
-    FindRowKeys(problem_, run, tile.row_keys.data() + first);
-  });
+  ForEachRun(problem_, tile, [&](const QueryTile& run) { FindRowKeys(problem_, run, tile.row_keys.data()); });
   const bool mean = problem_.empty_row == EmptyRow::kMeanOfAllValues && tile.sequence.keys > 0;
   const float empty_weight = mean ? 1.0F / static_cast<float>(tile.sequence.keys) : 0.0F;
   tile.is_loaded = false;
@@ -70,16 +69,15 @@ void WeightTiles::Start(RowTile& tile) const {
 
 void WeightTiles::Look(const RowTile& tile, Range keys, Scratch& scratch, SeenKeys& seen) const {
   seen.any = false;
-  ForEachRun(problem_, tile, [&](std::int64_t first, const QueryTile& run) {
-    std::uint8_t* const bytes = scratch.mask_bytes() + first * kKeyTileKeys;
+  ForEachRun(problem_, tile, [&](const QueryTile& run) {
     TileVisibility& visibility = scratch.visibility;
-    const TileKind kind =
-        FindVisibility(problem_, execution_.tensors(), run, keys, tile.row_keys.data() + first, bytes, visibility);
+    const TileKind kind = FindVisibility(problem_, execution_.tensors(), run, keys, tile.row_keys.data(),
+                                         scratch.mask_bytes(), visibility);
     seen.any = seen.any || kind != TileKind::kHidden;
-    for (std::int64_t row = 0; row < run.rows.size(); ++row) {
-      const auto i = static_cast<std::size_t>(first + row);
-      seen.columns[i] = visibility.columns[static_cast<std::size_t>(row)];
-      seen.bytes[i] = visibility.RowBytes(row);
+    for (std::int64_t place = run.first; place < run.first + run.rows.size(); ++place) {
+      const auto i = static_cast<std::size_t>(place);
+      seen.columns[i] = visibility.columns[i];
+      seen.bytes[i] = visibility.RowBytes(place);
     }
   });
 }
@@ -93,7 +91,7 @@ void WeightTiles::ComputeProducts(RowTile& tile, Range keys, const std::byte* pa
     }
     tile.is_loaded = true;
   }
-  operands.ProductsFor(keys).Scores(tile.count, tile.query, packed_keys, products);
+  operands.ProductsFor(operands.plan().PaddedKeys(keys)).Scores(tile.count, tile.query, packed_keys, products);
 }
 
 void WeightTiles::ToStage(const RowTile& tile, Range keys, MatrixStage stage, const SeenKeys& seen, float* products,
@@ -101,9 +99,8 @@ void WeightTiles::ToStage(const RowTile& tile, Range keys, MatrixStage stage, co
   const ScoreStage score_stage = stage == MatrixStage::kScaled       ? ScoreStage::kScaled
                                  : stage == MatrixStage::kSoftCapped ? ScoreStage::kSoftCapped
                                                                      : ScoreStage::kComplete;
-  ForEachRun(problem_, tile, [&](std::int64_t first, const QueryTile& run) {
-    ChangeScores(problem_, execution_.tensors(), run, keys, score_stage, products + first * kKeyTileKeys,
-                 scratch.added());
+  ForEachRun(problem_, tile, [&](const QueryTile& run) {
+    ChangeScores(problem_, execution_.tensors(), run, keys, score_stage, products, scratch.added());
   });
   for (std::int64_t row = 0; row < tile.count; ++row) {
     const auto i = static_cast<std::size_t>(row);
@@ -118,9 +115,8 @@ void WeightTiles::ToStage(const RowTile& tile, Range keys, MatrixStage stage, co
 
 void WeightTiles::ToWeights(const RowTile& tile, Range keys, SeenKeys& seen, float* products, Scratch& scratch) const {
   if (seen.any && changes_scores_) {
-    ForEachRun(problem_, tile, [&](std::int64_t first, const QueryTile& run) {
-      ChangeScores(problem_, execution_.tensors(), run, keys, ScoreStage::kComplete, products + first * kKeyTileKeys,
-                   scratch.added());
+    ForEachRun(problem_, tile, [&](const QueryTile& run) {
+      ChangeScores(problem_, execution_.tensors(), run, keys, ScoreStage::kComplete, products, scratch.added());
     });
   }
   for (std::int64_t row = 0; row < tile.count; ++row) {

@@ -47,19 +47,18 @@ class BrgemmProduct final : public Product {
   BrgemmProduct(const ProductShape& shape, ElementType operand_type)
       : brgemm_(shape.rows, shape.columns, shape.inner, /*batch_size=*/1, shape.a_stride, /*ldb=*/shape.columns,
                 shape.c_stride, ToOnednn(operand_type), ToOnednn(operand_type), DataType::f32),
-        columns_(shape.columns),
-        panel_size_bytes_(shape.inner * shape.columns * static_cast<std::int64_t>(ElementSizeBytes(operand_type))) {
+        columns_(shape.columns) {
     brgemm_.set_add_C(shape.accumulate);
     brgemm_.finalize();
     brgemm_.generate();
     scratchpad_size_bytes_ = brgemm_.get_scratchpad_size();
   }
 
-  void Run(const void* a, const void* b, std::int64_t panels, float* c) const override {
+  void Run(const void* a, const void* b, std::int64_t panel_size_bytes, std::int64_t panels, float* c) const override {
     void* scratchpad = ThreadScratchpad(scratchpad_size_bytes_);
     brgemm_.set_hw_context();
     for (std::int64_t panel = 0; panel < panels; ++panel) {
-      brgemm_.execute(a, static_cast<const std::byte*>(b) + panel * panel_size_bytes_, offsets_, c + panel * columns_,
+      brgemm_.execute(a, static_cast<const std::byte*>(b) + panel * panel_size_bytes, offsets_, c + panel * columns_,
                       scratchpad);
     }
   }
@@ -69,7 +68,6 @@ class BrgemmProduct final : public Product {
  private:
   brgemm brgemm_;
   const std::int64_t columns_;
-  const std::int64_t panel_size_bytes_;
   std::size_t scratchpad_size_bytes_ = 0;
   const std::vector<std::pair<dnnl::memory::dim, dnnl::memory::dim>> offsets_ = {{0, 0}};
 };

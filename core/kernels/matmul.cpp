@@ -62,17 +62,17 @@ class MatmulProduct final : public Product {
   explicit MatmulProduct(const ProductShape& shape)
       : shape_(shape), description_(Describe(shape)), matmul_(description_) {}
 
-  void Run(const void* a, const void* b, std::int64_t panels, float* c) const override {
+  void Run(const void* a, const void* b, std::int64_t panel_size_bytes, std::int64_t panels, float* c) const override {
     HoldToOneThread();
     const auto at = [](const memory::desc& description, const void* data) {
       return memory(description, CpuEngine(), const_cast<void*>(data));
     };
     const memory::desc scratchpad = description_.scratchpad_desc();
-    const float* panel_data = static_cast<const float*>(b);
+    const auto* panel_data = static_cast<const std::byte*>(b);
     for (std::int64_t panel = 0; panel < panels; ++panel) {
       const std::unordered_map<int, memory> arguments = {
           {DNNL_ARG_SRC, at(description_.src_desc(), a)},
-          {DNNL_ARG_WEIGHTS, at(description_.weights_desc(), panel_data + panel * shape_.inner * shape_.columns)},
+          {DNNL_ARG_WEIGHTS, at(description_.weights_desc(), panel_data + panel * panel_size_bytes)},
           {DNNL_ARG_DST, at(description_.dst_desc(), c + panel * shape_.columns)},
           {DNNL_ARG_SCRATCHPAD, at(scratchpad, ThreadScratchpad(scratchpad.get_size()))}};
       matmul_.execute(ThreadStream(), arguments);

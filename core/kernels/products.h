@@ -48,9 +48,10 @@ struct ProductShape {
 class Product {
  public:
   virtual ~Product() = default;
-  // The product with `panels` panels of B that follow each other without a gap, each giving the next `columns` columns
-  // of C.
-  virtual void Run(const void* a, const void* b, std::int64_t panels, float* c) const = 0;
+  // The product with `panels` panels of B, which begin `panel_size_bytes` after each other and give the next `columns`
+  // columns of C each.
+  virtual void Run(const void* a, const void* b, std::int64_t panel_size_bytes, std::int64_t panels,
+                   float* c) const = 0;
 };
 
 // Thread-safe.

@@ -27,17 +27,22 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 // 2^f over f in [−0.5, 0.5] in relative error, found with Remez' exchange.
 HWY_INLINE Vec Exp2(F32 d, Vec x) {
   const I32 di;
-  const auto n = hn::NearestInt(x);
-  const Vec f = hn::Sub(x, hn::ConvertTo(d, n));
+  const Vec n = hn::Round(x);
+  const Vec f = hn::Sub(x, n);
   Vec p = hn::Set(d, 0x1.5c08e534cb127p-10F);
   p = hn::MulAdd(p, f, hn::Set(d, 0x1.3d0c52cd2091bp-7F));
   p = hn::MulAdd(p, f, hn::Set(d, 0x1.c6b6e4f95355fp-5F));
   p = hn::MulAdd(p, f, hn::Set(d, 0x1.ebf9174f8f26bp-3F));
   p = hn::MulAdd(p, f, hn::Set(d, 0x1.62e428c5babf1p-1F));
   p = hn::MulAdd(p, f, hn::Set(d, 0x1.00000133c128cp+0F));
-  const Vec scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(n)));
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+  // p·2^n in one instruction, which Highway has no name for; of a NaN it makes a NaN.
+  const Vec result = Vec{_mm512_scalef_ps(p.raw, n.raw)};
+#else
+  const Vec scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::ConvertTo(di, n))));
   // A NaN keeps its payload through the polynomial, but the exponent added to its bits may have made it a number.
   const Vec result = hn::IfThenElse(hn::IsNaN(x), x, scaled);
+#endif
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), result);
 }
 
@@ -111,41 +116,66 @@ struct RowState {
   bool seen;
 };
 
+struct MaxOf {
+  HWY_INLINE Vec operator()(Vec a, Vec b) const { return hn::Max(a, b); }
+};
+
+struct SumOf {
+  HWY_INLINE Vec operator()(Vec a, Vec b) const { return hn::Add(a, b); }
+};
+
+// Combines of(column) for each vector of columns. One chain of dependent operations would leave the machine waiting, so
+// there are four; which one a column belongs to does not depend on the first column, a multiple of kPanelColumns.
+template <typename Combine, typename Of>
+HWY_INLINE Vec Reduce(std::int64_t first_column, std::int64_t columns, Vec start, Combine combine, Of of) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
+  Vec r0 = start;
+  Vec r1 = start;
+  Vec r2 = start;
+  Vec r3 = start;
+  std::int64_t c = first_column;
+  for (; c + 4 * lanes <= columns; c += 4 * lanes) {
+    r0 = combine(r0, of(c));
+    r1 = combine(r1, of(c + lanes));
+    r2 = combine(r2, of(c + 2 * lanes));
+    r3 = combine(r3, of(c + 3 * lanes));
+  }
+  if (c < columns) r0 = combine(r0, of(c));
+  if (c + lanes < columns) r1 = combine(r1, of(c + lanes));
+  if (c + 2 * lanes < columns) r2 = combine(r2, of(c + 2 * lanes));
+  return combine(combine(r0, r1), combine(r2, r3));
+}
+
 // The columns are worked through in whole vectors from the tile's first column, and hidden ones add an exact zero, so a
 // sum's bits do not depend on where the visible interval lies or on how wide the tile is padded.
 template <typename Visible, typename Weight>
-HWY_INLINE void UpdateRow(const float* scores, Weight* weights, std::int64_t columns, float scale_log2e,
-                          Visible visible, RowState& state) {
+HWY_INLINE void UpdateRow(const float* scores, Weight* weights, std::int64_t first_column, std::int64_t columns,
+                          float scale_log2e, Visible visible, RowState& state) {
   const F32 d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const Vec scale = hn::Set(d, scale_log2e);
   const Vec hidden = hn::Set(d, kMinusInfinity);
 
-  Vec maxima = hidden;
   Mask any = hn::FirstN(d, 0);
-  for (std::int64_t c = 0; c < columns; c += lanes) {
-    Vec x = hn::Mul(hn::LoadU(d, scores + c), scale);
-    if constexpr (!Visible::kAll) {
-      const Mask counts = visible(d, c);
-      any = hn::Or(any, counts);
-      x = hn::IfThenElse(counts, x, hidden);
-    }
-    maxima = hn::Max(maxima, x);
-  }
+  const Vec maxima = Reduce(first_column, columns, hidden, MaxOf(), [&](std::int64_t c) HWY_ATTR {
+    const Vec x = hn::Mul(hn::LoadU(d, scores + c), scale);
+    if constexpr (Visible::kAll) return x;
+    const Mask counts = visible(d, c);
+    any = hn::Or(any, counts);
+    return hn::IfThenElse(counts, x, hidden);
+  });
   if (Visible::kAll || !hn::AllFalse(d, any)) state.seen = true;
   const float maximum = HWY_MAX(state.maximum, hn::ReduceMax(d, maxima));
   // While every score that counted is −∞, any finite reference gives the weights 0 that they have beside a finite
   // score.
   const float reference = maximum == kMinusInfinity ? 0.0F : maximum;
 
-  Vec sums = hn::Zero(d);
   const Vec references = hn::Set(d, reference);
-  for (std::int64_t c = 0; c < columns; c += lanes) {
+  const Vec sums = Reduce(first_column, columns, hn::Zero(d), SumOf(), [&](std::int64_t c) HWY_ATTR {
     Vec w = Exp2(d, hn::MulSub(hn::LoadU(d, scores + c), scale, references));
     if constexpr (!Visible::kAll) w = hn::IfThenElseZero(visible(d, c), w);
-    sums = hn::Add(sums, w);
     StoreConverted(d, w, weights + c);
-  }
+    return w;
+  });
   // Exactly 1 where the maximum stays: the polynomial's 2^0 is one bit more, which would add up over a long row's
   // tiles.
   state.factor = state.maximum == reference ? 1.0F : Exp2(state.maximum - reference);
@@ -162,12 +192,12 @@ void UpdateTile(const SoftmaxTile& tile) {
     const IntervalVisible inside{tile.visible[r]};
     RowState state{tile.maximum[r], tile.sum[r], 1.0F, tile.seen[r] != 0};
     if (tile.mask != nullptr) {
-      UpdateRow(scores, weights, tile.columns, tile.scale_log2e,
+      UpdateRow(scores, weights, tile.first_column, tile.columns, tile.scale_log2e,
                 MaskVisible{inside, tile.mask + r * tile.mask_row_stride}, state);
-    } else if (inside.interval.begin == 0 && inside.interval.end == tile.columns) {
-      UpdateRow(scores, weights, tile.columns, tile.scale_log2e, AllVisible{}, state);
+    } else if (inside.interval.begin <= tile.first_column && inside.interval.end == tile.columns) {
+      UpdateRow(scores, weights, tile.first_column, tile.columns, tile.scale_log2e, AllVisible{}, state);
     } else {
-      UpdateRow(scores, weights, tile.columns, tile.scale_log2e, inside, state);
+      UpdateRow(scores, weights, tile.first_column, tile.columns, tile.scale_log2e, inside, state);
     }
     tile.maximum[r] = state.maximum;
     tile.sum[r] = state.sum;

@@ -18,9 +18,11 @@ struct ColumnInterval {
   std::int64_t end = 0;
 };
 
-// One tile of scores, rows × columns, `stride` elements from a row to the next; columns is padded.
+// One tile of scores, `stride` elements from a row to the next.
 struct SoftmaxTile {
   std::int64_t rows = 0;
+  // Those from `first_column` to before `columns`; the others are hidden. Both are padded.
+  std::int64_t first_column = 0;
   std::int64_t columns = 0;
   std::int64_t stride = 0;
   const float* scores = nullptr;
@@ -31,7 +33,8 @@ struct SoftmaxTile {
   const std::uint8_t* mask = nullptr;       // may be null; interval ends are within it
   std::int64_t mask_row_stride = 0;
 
-  // Out: weights relative to the new maximum, 0 where hidden; may be the scores themselves when float32.
+  // Out: weights relative to the new maximum, 0 where hidden, of these columns; may be the scores themselves when
+  // float32.
   void* weights = nullptr;
   ElementType weights_type = ElementType::kFloat32;
 

@@ -98,32 +98,36 @@ void TileProducts::PackValuePanel(std::int64_t panel, const void* plain, void* p
   (whole ? value_packer_.whole : value_packer_.last)->Run(plain, packed);
 }
 
-void TileProducts::RunPanels(const PanelProduct& product, std::int64_t columns, std::int64_t inner, const void* a,
-                             const void* b, float* c) const {
+void TileProducts::RunPanels(const PanelProduct& product, std::int64_t columns, const void* a, const void* b,
+                             std::int64_t panel_rows, std::int64_t first_row, float* c) const {
   const std::int64_t whole_panels = columns / kPanelColumns;
-  if (product.whole != nullptr) product.whole->Run(a, b, whole_panels, c);
+  const std::int64_t panel_size_bytes = panel_rows * kPanelColumns * operand_size_bytes_;
+  if (product.whole != nullptr) {
+    const void* const first = Advance(b, first_row * kPanelColumns * operand_size_bytes_);
+    product.whole->Run(a, first, panel_size_bytes, whole_panels, c);
+  }
   if (product.last != nullptr) {
-    const std::int64_t done = whole_panels * kPanelColumns;
-    product.last->Run(a, Advance(b, done * inner * operand_size_bytes_), 1, c + done);
+    const std::int64_t skipped =
+        whole_panels * panel_size_bytes + first_row * (columns % kPanelColumns) * operand_size_bytes_;
+    product.last->Run(a, Advance(b, skipped), panel_size_bytes, 1, c + whole_panels * kPanelColumns);
   }
 }
 
 void TileProducts::Scores(std::int64_t rows, const void* query, const void* packed_keys, float* scores) const {
   for (std::int64_t row = 0; row < rows;) {
     const RowClass& row_class = FindRowClass(NextRowClass(class_rows_, rows - row));
-    RunPanels(row_class.scores, sizes_.keys, sizes_.head_size,
-              Advance(query, row * sizes_.head_size * operand_size_bytes_), packed_keys,
-              scores + row * sizes_.scores_stride);
+    RunPanels(row_class.scores, sizes_.keys, Advance(query, row * sizes_.head_size * operand_size_bytes_), packed_keys,
+              /*panel_rows=*/sizes_.head_size, /*first_row=*/0, scores + row * sizes_.scores_stride);
     row += row_class.rows;
   }
 }
 
-void TileProducts::AddSums(std::int64_t rows, const void* weights, const void* packed_values, float* sums) const {
+void TileProducts::AddSums(std::int64_t rows, const void* weights, const PackedValues& values, float* sums) const {
   for (std::int64_t row = 0; row < rows;) {
     const RowClass& row_class = FindRowClass(NextRowClass(class_rows_, rows - row));
-    RunPanels(row_class.sums, sizes_.value_head_size, sizes_.keys,
-              Advance(weights, row * sizes_.scores_stride * operand_size_bytes_), packed_values,
-              sums + row * sizes_.value_head_size);
+    RunPanels(row_class.sums, sizes_.value_head_size,
+              Advance(weights, row * sizes_.scores_stride * operand_size_bytes_), values.panels, values.panel_keys,
+              values.first_key, sums + row * sizes_.value_head_size);
     row += row_class.rows;
   }
 }

@@ -18,6 +18,14 @@ struct TileSizes {
   std::int64_t scores_stride = 0;  // from a row of scores, and of weights, to the next
 };
 
+// Where the values of `TileSizes::keys` keys lie: in panels of `panel_keys` keys, from key `first_key` on, which is a
+// multiple of kPanelColumns.
+struct PackedValues {
+  const void* panels = nullptr;
+  std::int64_t panel_keys = 0;
+  std::int64_t first_key = 0;
+};
+
 // The rows that the next product takes of `remaining` ones: as many as a class has, or the smallest class that holds
 // them all, whose surplus rows are then computed for nothing. `classes` is descending.
 std::int64_t NextRowClass(std::span<const std::int64_t> classes, std::int64_t remaining);
@@ -44,7 +52,7 @@ class TileProducts {
   // scores[rows × keys] = query[rows × head_size]·keysᵀ
   void Scores(std::int64_t rows, const void* query, const void* packed_keys, float* scores) const;
   // sums[rows × value_head_size] += weights[rows × keys]·values
-  void AddSums(std::int64_t rows, const void* weights, const void* packed_values, float* sums) const;
+  void AddSums(std::int64_t rows, const void* weights, const PackedValues& values, float* sums) const;
 
  private:
   struct PanelPacker {
@@ -64,8 +72,10 @@ class TileProducts {
   PanelProduct MakeProduct(Products& products, ProductShape shape, std::int64_t columns) const;
   void AddRowClasses(Products& products, std::int64_t query_rows);
   const RowClass& FindRowClass(std::int64_t rows) const;
-  void RunPanels(const PanelProduct& product, std::int64_t columns, std::int64_t inner, const void* a, const void* b,
-                 float* c) const;
+  // Panels of B of `columns` columns in all that have `panel_rows` rows, of which the product takes those from
+  // `first_row` on.
+  void RunPanels(const PanelProduct& product, std::int64_t columns, const void* a, const void* b,
+                 std::int64_t panel_rows, std::int64_t first_row, float* c) const;
 
   const TileSizes sizes_;
   const std::int64_t operand_size_bytes_;

@@ -205,7 +205,8 @@ TEST_P(MaskTest, SkipsHiddenTiles) {
   EXPECT_EQ(half.computed_tiles * 16, all.computed_tiles * 10);
   EXPECT_EQ(half.computed_tiles + half.skipped_tiles, all.computed_tiles);
   EXPECT_DOUBLE_EQ(all.floating_point_operations, 2.0 * 1024 * 1024 * 32);
-  EXPECT_DOUBLE_EQ(half.floating_point_operations * 16, all.floating_point_operations * 10);
+  // Of the tiles on the diagonal, panels of 64 keys that no row sees are left out.
+  EXPECT_DOUBLE_EQ(half.floating_point_operations * 32, all.floating_point_operations * 17);
 }
 
 }  // namespace

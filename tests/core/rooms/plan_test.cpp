@@ -23,6 +23,24 @@ TEST(PlanTest, AGroupIsAKeyValueHeadWithTheQueryHeadsThatReadIt) {
   EXPECT_EQ(plan.query_heads_per_group, 4);
 }
 
+TEST(PlanTest, HeadsWithFewRowsShareATile) {
+  Problem problem = MakeProblem();
+  const auto plan_of = [&](std::int64_t query_rows) {
+    problem.query_rows = query_rows;
+    return MakePlan(problem, ElementType::kFloat32);
+  };
+  const auto sequence = [&] { return problem.SequenceAt(0); };
+  EXPECT_EQ(plan_of(1).HeadsPerTile(sequence()), 4);
+  EXPECT_EQ(plan_of(16).HeadsPerTile(sequence()), 4);
+  EXPECT_TRUE(plan_of(16).IsReadOnce(sequence()));
+  EXPECT_EQ(plan_of(17).HeadsPerTile(sequence()), 3);
+  EXPECT_EQ(plan_of(17).QueryTilesOfGroup(sequence()), 2);
+  EXPECT_FALSE(plan_of(17).IsReadOnce(sequence()));
+  EXPECT_EQ(plan_of(65).HeadsPerTile(sequence()), 1);
+  EXPECT_EQ(plan_of(65).QueryTilesOfGroup(sequence()), 8);
+  EXPECT_TRUE(plan_of(0).IsReadOnce(sequence()));
+}
+
 TEST(PlanTest, TilesCoverRowsAndKeysFromTheFirstOn) {
   const Sequence sequence = MakeProblem().SequenceAt(0);
   const SequenceTiles tiles = TilesOf(sequence);

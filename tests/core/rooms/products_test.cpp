@@ -79,7 +79,7 @@ std::vector<float> Multiply(Products& products, const Matrix& a, std::int64_t ro
   const ProductShape shape{
       .rows = rows, .columns = columns, .inner = inner, .a_stride = inner, .c_stride = columns, .accumulate = false};
   std::vector<float> c(static_cast<std::size_t>(rows * columns), -1);
-  products.MakeProduct(shape)->Run(a.bytes().data(), panel, 1, c.data());
+  products.MakeProduct(shape)->Run(a.bytes().data(), panel, /*panel_size_bytes=*/0, 1, c.data());
   products.ReleaseThread();
   return c;
 }

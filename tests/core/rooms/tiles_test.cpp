@@ -31,6 +31,17 @@ TileKind Classify(const Problem& problem, std::int64_t batch_entry, Range rows, 
   return FindVisibility(problem, tensors, tile, keys, row_keys.data(), memory.data(), visibility);
 }
 
+// What is computed of a tile of the first batch entry.
+Range Panels(const Problem& problem, Range rows, Range keys, std::int64_t padded_keys, const Tensors& tensors = {}) {
+  const QueryTile tile{.batch_entry = 0, .sequence = problem.SequenceAt(0), .rows = rows};
+  std::array<Range, kQueryTileRows> row_keys;
+  FindRowKeys(problem, tile, row_keys.data());
+  std::vector<std::uint8_t> memory(kQueryTileRows * kKeyTileKeys);
+  TileVisibility visibility;
+  FindVisibility(problem, tensors, tile, keys, row_keys.data(), memory.data(), visibility);
+  return VisiblePanels(visibility, rows.size(), padded_keys);
+}
+
 Range Visible(const Problem& problem, std::int64_t batch_entry, std::int64_t row) {
   return VisibleKeys(problem, problem.SequenceAt(batch_entry), row);
 }
@@ -47,6 +58,35 @@ TEST(TilesTest, CausalTilesAreHiddenMixedOrFull) {
   EXPECT_EQ(Classify(problem, 0, {0, 11}, {10, 20}), TileKind::kMixed);
   EXPECT_EQ(Classify(problem, 0, {19, 29}, {10, 20}), TileKind::kFull);
   EXPECT_EQ(Classify(problem, 0, {18, 29}, {10, 20}), TileKind::kMixed);
+}
+
+TEST(TilesTest, OnlyPanelsThatARowSeesAreComputed) {
+  Problem problem = MakeProblem(300, 250);
+  const auto expect = [](Range found, std::int64_t begin, std::int64_t end) {
+    EXPECT_EQ(found.begin, begin);
+    EXPECT_EQ(found.end, end);
+  };
+  expect(Panels(problem, {0, 10}, {0, 250}, 256), 0, 256);
+  problem.is_causal = true;
+  expect(Panels(problem, {0, 64}, {0, 250}, 256), 0, 64);
+  expect(Panels(problem, {64, 66}, {0, 250}, 256), 0, 128);
+  problem.window_left = 2;
+  expect(Panels(problem, {130, 140}, {0, 250}, 256), 128, 192);
+  // The last panel is as wide as the padding makes it.
+  expect(Panels(problem, {200, 250}, {0, 250}, 250), 192, 250);
+}
+
+TEST(TilesTest, OnlyPanelsThatAMaskShowsAreComputed) {
+  Problem problem = MakeProblem(2, 200);
+  problem.boolean_mask = BroadcastStrides{.query = 200, .key = 1, .keys_end = 200};
+  std::vector<std::uint8_t> mask(400);
+  Tensors tensors;
+  tensors.mask = mask.data();
+  mask[70] = 1;
+  mask[200 + 127] = 1;
+  const Range found = Panels(problem, {0, 2}, {0, 200}, 208, tensors);
+  EXPECT_EQ(found.begin, 64);
+  EXPECT_EQ(found.end, 128);
 }
 
 TEST(TilesTest, ANegativeOffsetHidesAllKeysFromTheFirstRows) {
