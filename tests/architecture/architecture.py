@@ -45,7 +45,7 @@ CORE_ROOMS = {
     "values": _VALUES | {"plan", "kernels"},
     "report": set(),
     "call_options": set(),
-    "operands": _VALUES | {"plan", "scratch", "kernels"},
+    "operands": _VALUES | {"plan", "tiles", "scratch", "kernels"},
     "merge": {"tensor", "limits", "problem", "checks", "kernels"},
     "row_states": _VALUES | {"aligned_buffer"},
     "execute": _VALUES | {"values", "plan", "tiles", "scores", "operands", "packed_kv", "row_states", "scratch", "kernels"},

@@ -138,7 +138,7 @@ class PeakTest : public ::testing::Test {
                 InMebibytes(output_bytes));
     EXPECT_TRUE(peak.status.ok()) << peak.status.error_message();
     EXPECT_LE(peak.large_bytes, copy_bytes + packed_bytes + output_bytes + kAllowedBytes);
-    EXPECT_GE(peak.large_bytes, copy_bytes);  // the hook sees them
+    EXPECT_GE(peak.large_bytes, copy_bytes - kMebibyte);  // the hook sees them, but for a small tensor
     EXPECT_LT(peak.small_bytes, 2 * message_bytes) << "gRPC's slices, or another copy of them";
 
     const double copied = AtRest().at("attnd_copied_bytes_total") - copied_before;
