@@ -94,6 +94,10 @@ const std::byte* Operands::Row(const void* data, const Strides& strides, std::in
   return static_cast<const std::byte*>(data) + ElementOf(strides, batch_entry, head, row) * element_size_bytes_;
 }
 
+bool Operands::IsOperand(std::int64_t size, std::int64_t padded_size) const {
+  return plan_.operand_type == problem_.element_type && size == padded_size;
+}
+
 void Operands::LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const {
   if (plan_.operand_type == problem_.element_type) {
     std::memcpy(to, from, static_cast<std::size_t>(count * operand_size_bytes_));
@@ -117,16 +121,23 @@ void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys
   const kernels::TileProducts& products = ProductsFor(padded_keys);
   const std::int64_t row_size_bytes = plan_.padded_head_size * operand_size_bytes_;
   auto* plain = static_cast<std::byte*>(scratch.panel());
+  const auto row_of = [&](std::int64_t key) {
+    return Row(tensors_.key, problem_.key_strides, group / problem_.key_value_heads, group % problem_.key_value_heads,
+               sequence.first_key + key);
+  };
   for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(padded_keys); ++panel) {
     const std::int64_t columns = kernels::TileProducts::PanelColumns(padded_keys, panel);
-    for (std::int64_t column = 0; column < columns; ++column) {
-      const std::int64_t key = keys.begin + panel * kernels::kPanelColumns + column;
-      const std::int64_t count = key < keys.end ? problem_.head_size : 0;
-      LoadRow(Row(tensors_.key, problem_.key_strides, group / problem_.key_value_heads,
-                  group % problem_.key_value_heads, sequence.first_key + std::min(key, keys.end - 1)),
-              count, plan_.padded_head_size, plain + column * row_size_bytes);
+    const std::int64_t first = keys.begin + panel * kernels::kPanelColumns;
+    if (IsOperand(problem_.head_size, plan_.padded_head_size) && first + columns <= keys.end) {
+      products.PackKeyPanel(panel, row_of(first), problem_.key_strides.row * element_size_bytes_, packed);
+    } else {
+      for (std::int64_t column = 0; column < columns; ++column) {
+        const std::int64_t key = first + column;
+        LoadRow(row_of(std::min(key, keys.end - 1)), key < keys.end ? problem_.head_size : 0, plan_.padded_head_size,
+                plain + column * row_size_bytes);
+      }
+      products.PackKeyPanel(panel, plain, row_size_bytes, packed);
     }
-    products.PackKeyPanel(panel, plain, packed);
     packed += columns * row_size_bytes;
   }
 }

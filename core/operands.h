@@ -50,6 +50,8 @@ class Operands {
  private:
   const std::byte* Row(const void* data, const Strides& strides, std::int64_t batch_entry, std::int64_t head,
                        std::int64_t row) const;
+  // Whether rows of so many elements are as the products take them.
+  bool IsOperand(std::int64_t size, std::int64_t padded_size) const;
   // Converts a row to the products' type and fills it up with zeros.
   void LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const;
 

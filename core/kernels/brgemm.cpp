@@ -74,27 +74,31 @@ class BrgemmProduct final : public Product {
 
 class TransformPacker final : public Packer {
  public:
-  TransformPacker(std::int64_t inner, std::int64_t columns, bool transposed, ElementType type)
-      : transform_(inner, columns, transposed ? pack_type::trans : pack_type::no_trans, transposed ? inner : columns,
-                   /*out_ld=*/columns, ToOnednn(type), ToOnednn(type)) {
+  TransformPacker(std::int64_t inner, std::int64_t columns, ElementType type)
+      : transform_(inner, columns, pack_type::no_trans, /*in_ld=*/columns, /*out_ld=*/columns, ToOnednn(type),
+                   ToOnednn(type)),
+        row_size_bytes_(columns * static_cast<std::int64_t>(ElementSizeBytes(type))) {
     transform_.generate();
   }
 
-  void Run(const void* plain, void* packed) const override { transform_.execute(plain, packed); }
+  void Run(const void* plain, [[maybe_unused]] std::int64_t row_size_bytes, void* packed) const override {
+    assert(row_size_bytes == row_size_bytes_);
+    transform_.execute(plain, packed);
+  }
 
  private:
   transform transform_;
+  [[maybe_unused]] const std::int64_t row_size_bytes_;
 };
 
 struct PackerShape {
   std::int64_t inner = 0;
   std::int64_t columns = 0;
-  bool transposed = false;
 
   bool operator==(const PackerShape&) const = default;
   template <typename H>
   friend H AbslHashValue(H state, const PackerShape& s) {
-    return H::combine(std::move(state), s.inner, s.columns, s.transposed);
+    return H::combine(std::move(state), s.inner, s.columns);
   }
 };
 
@@ -113,27 +117,21 @@ class BrgemmProducts final : public Products {
   }
 
   std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) override {
-    // transform interleaves pairs of rows of every half type, which is right only where B is to be packed.
-    if (takes_plain_ && operand_type_ != ElementType::kFloat32) {
-      return std::make_shared<TransposingPacker<std::uint16_t>>(inner, columns);
-    }
-    return MakePacker({.inner = inner, .columns = columns, .transposed = true});
+    if (operand_type_ == ElementType::kFloat32) return std::make_shared<TransposingPacker>(inner, columns);
+    if (takes_plain_) return std::make_shared<HalfTransposingPacker>(inner, columns);
+    // pack_type::pack32: pairs of rows of B are interleaved, so that a pair takes 32 bits.
+    return std::make_shared<TransposingPacker>(inner / 2, columns);
   }
 
   std::shared_ptr<const Packer> MakeValuePacker(std::int64_t inner, std::int64_t columns) override {
     if (takes_plain_) return nullptr;
-    return MakePacker({.inner = inner, .columns = columns, .transposed = false});
+    return packers_.GetOrMake(PackerShape{.inner = inner, .columns = columns},
+                              [&] { return std::make_shared<TransformPacker>(inner, columns, operand_type_); });
   }
 
   void ReleaseThread() const override { brgemm::release_hw_context(); }
 
  private:
-  std::shared_ptr<const Packer> MakePacker(const PackerShape& shape) {
-    return packers_.GetOrMake(shape, [&] {
-      return std::make_shared<TransformPacker>(shape.inner, shape.columns, shape.transposed, operand_type_);
-    });
-  }
-
   const ElementType operand_type_;
   const bool takes_plain_;
   LruCache<ProductShape, Product> products_;

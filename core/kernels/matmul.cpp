@@ -96,7 +96,7 @@ class MatmulProducts final : public Products {
     return products_.GetOrMake(shape, [&] { return std::make_shared<MatmulProduct>(shape); });
   }
   std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) override {
-    return std::make_shared<TransposingPacker<float>>(inner, columns);
+    return std::make_shared<TransposingPacker>(inner, columns);
   }
   std::shared_ptr<const Packer> MakeValuePacker(std::int64_t, std::int64_t) override { return nullptr; }
 

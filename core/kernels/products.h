@@ -58,8 +58,8 @@ class Product {
 class Packer {
  public:
   virtual ~Packer() = default;
-  // Packs one panel from a dense plain matrix.
-  virtual void Run(const void* plain, void* packed) const = 0;
+  // Packs one panel from a plain matrix whose rows begin `row_size_bytes` after each other.
+  virtual void Run(const void* plain, std::int64_t row_size_bytes, void* packed) const = 0;
 };
 
 // One implementation of the products, for one operand type. Thread-safe.
@@ -78,7 +78,7 @@ class Products {
   virtual std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) = 0;
   // Packs [columns × inner] as a panel of [inner × columns]. Writes no byte beyond it.
   virtual std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) = 0;
-  // Packs [inner × columns] as a panel; null where the plain matrix is one already.
+  // Packs a dense [inner × columns] as a panel; null where the plain matrix is one already.
   virtual std::shared_ptr<const Packer> MakeValuePacker(std::int64_t inner, std::int64_t columns) = 0;
 
   // Gives up what products hold on the calling thread (the state of matrix units). Called at the end of each piece of

@@ -26,8 +26,8 @@ struct PackedValues {
   std::int64_t first_key = 0;
 };
 
-// The rows that the next product takes of `remaining` ones: as many as a class has, or the smallest class that holds
-// them all, whose surplus rows are then computed for nothing. `classes` is descending.
+// The rows that the next product takes of `remaining` ones: as many as a class has, or a class that holds them all,
+// whose surplus rows are then computed for nothing. `classes` is descending.
 std::int64_t NextRowClass(std::span<const std::int64_t> classes, std::int64_t remaining);
 
 // Constant after construction, and thread-safe.
@@ -43,8 +43,9 @@ class TileProducts {
   // Panel by panel: `columns` of the panel at `panel`, and its packing from a dense plain matrix.
   static std::int64_t PanelColumns(std::int64_t columns, std::int64_t panel);
   static std::int64_t Panels(std::int64_t columns);
-  // [columns × head_size] → panel of keys; and [keys × columns] → panel of values.
-  void PackKeyPanel(std::int64_t panel, const void* plain, void* packed) const;
+  // [columns × head_size], whose rows begin `row_size_bytes` after each other, → panel of keys; and dense [keys ×
+  // columns] → panel of values.
+  void PackKeyPanel(std::int64_t panel, const void* plain, std::int64_t row_size_bytes, void* packed) const;
   // False where values need no packing: the plain panel is a packed one.
   bool packs_values() const { return value_packer_.whole != nullptr || value_packer_.last != nullptr; }
   void PackValuePanel(std::int64_t panel, const void* plain, void* packed) const;

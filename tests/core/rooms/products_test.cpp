@@ -108,7 +108,8 @@ TEST_F(ProductsTest, OfPackedKeys) {
     const Matrix query(rows, inner, products.operand_type());
     const Matrix keys(columns, inner, products.operand_type());
     Panel panel(inner, columns, products.operand_type());
-    products.MakeKeyPacker(inner, columns)->Run(keys.bytes().data(), panel.data());
+    const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
+    products.MakeKeyPacker(inner, columns)->Run(keys.bytes().data(), inner * size_bytes, panel.data());
     EXPECT_TRUE(panel.guards_are_intact());
     const std::vector<float> scores = Multiply(products, query, rows, inner, columns, panel.data());
     for (std::int64_t i = 0; i < rows; ++i) {
@@ -126,9 +127,10 @@ TEST_F(ProductsTest, OfPackedValues) {
     const Matrix weights(rows, inner, products.operand_type());
     const Matrix values(inner, columns, products.operand_type());
     Panel panel(inner, columns, products.operand_type());
+    const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
     const std::shared_ptr<const Packer> packer = products.MakeValuePacker(inner, columns);
     if (packer != nullptr) {
-      packer->Run(values.bytes().data(), panel.data());
+      packer->Run(values.bytes().data(), columns * size_bytes, panel.data());
       EXPECT_TRUE(panel.guards_are_intact());
     } else {
       std::copy(values.bytes().begin(), values.bytes().end(), panel.data());

@@ -23,7 +23,7 @@ std::vector<std::int64_t> Steps(std::vector<std::int64_t> classes, std::int64_t 
 TEST(NextRowClassTest, TakesTheLargestClassThatIsFilled) {
   const std::vector<std::int64_t> classes = {64, 32, 16, 8, 4, 1};
   EXPECT_THAT(Steps(classes, 64), ElementsAre(64));
-  EXPECT_THAT(Steps(classes, 60), ElementsAre(32, 16, 8, 4));
+  EXPECT_THAT(Steps(classes, 44), ElementsAre(32, 8, 4));
   EXPECT_THAT(Steps(classes, 5), ElementsAre(4, 1));
 }
 
@@ -31,7 +31,15 @@ TEST(NextRowClassTest, FillsUpWhereSingleRowsWouldBeSlower) {
   const std::vector<std::int64_t> classes = {64, 32, 16, 8, 4, 1};
   EXPECT_THAT(Steps(classes, 1), ElementsAre(1));
   EXPECT_THAT(Steps(classes, 2), ElementsAre(4));
-  EXPECT_THAT(Steps(classes, 7), ElementsAre(4, 4));
+  EXPECT_THAT(Steps(classes, 6), ElementsAre(4, 4));
+}
+
+TEST(NextRowClassTest, FillsUpWhereOnlyAFewRowsAreMissing) {
+  const std::vector<std::int64_t> classes = {64, 32, 16, 8, 4, 1};
+  EXPECT_THAT(Steps(classes, 60), ElementsAre(64));
+  EXPECT_THAT(Steps(classes, 45), ElementsAre(32, 16));
+  EXPECT_THAT(Steps(classes, 15), ElementsAre(16));
+  EXPECT_THAT(Steps(classes, 7), ElementsAre(8));
 }
 
 TEST(NextRowClassTest, AOnlyClassTakesAll) { EXPECT_THAT(Steps({16}, 33), ElementsAre(16, 16, 16)); }
