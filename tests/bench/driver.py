@@ -1,0 +1,214 @@
+"""Measures attnd's core beside its peers, in turns, and prints what came out.
+
+    driver.py WORKER [--json FILE] [--rows PATTERN] [--threads N …] [--budget SECONDS] [--all] [--no-peers]
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+import report
+import rows
+
+HERE = pathlib.Path(__file__).parent
+PEERS = ("torch", "onnxruntime", "openvino")
+ROUNDS = 3
+# Largest difference to our output, relative to its largest element: what the type allows peers that add up in another
+# order, or round weights and scores on the way.
+TOLERANCES = {"float32": 1e-4, "bfloat16": 4e-2, "float16": 2e-2}
+# Inputs repeat a block of so many random numbers, which takes less time to make.
+BLOCK = 1 << 20
+SEED = 1
+
+
+class Worker:
+    """A process that measures one of those who are compared."""
+
+    def __init__(self, who, command):
+        self.who = who
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, **command):
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.who} ended at {command}")
+        return json.loads(line)
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def to_bits(numbers, dtype):
+    """Random numbers as the type's elements; of bfloat16, rounded to nearest even, the bits."""
+    if dtype == "float32":
+        return numbers
+    if dtype == "float16":
+        return numbers.astype(np.float16)
+    bits = numbers.view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def write_inputs(file, row, dtype):
+    block = to_bits(np.random.default_rng(SEED).standard_normal(BLOCK, np.float32), dtype)
+    count = row.head_size * row.batch * (row.heads * row.queries + 2 * row.key_value_heads * row.keys)
+    with open(file, "wb") as out:
+        while count > 0:
+            block[:count].tofile(out)
+            count -= BLOCK
+
+
+class Cell:
+    """A row, a type and a number of threads."""
+
+    def __init__(self, row, dtype, threads, cpus, folder):
+        self.row, self.dtype, self.threads = row, dtype, threads
+        self.cpus = cpus[:1] if threads == 1 else cpus
+        self.inputs = os.path.join(folder, "inputs")
+        self.output = os.path.join(folder, "output")
+        self.seconds = {}  # who → of each call
+        self.marks = {}  # who → what is to be said of it
+        self.limits = []
+
+    def prepare(self, worker):
+        """Whether the worker can do it."""
+        answer = worker.ask(do="prepare", row=dataclasses.asdict(self.row), type=self.dtype, inputs=self.inputs,
+                            threads=self.threads, cpus=self.cpus)
+        if "cannot" in answer:
+            self.marks[worker.who] = answer["cannot"]
+        return "cannot" not in answer
+
+    def output_of(self, worker):
+        worker.ask(do="output", file=self.output)
+        return np.fromfile(self.output, np.float32)
+
+    def run(self, workers, budget, is_all):
+        write_inputs(self.inputs, self.row, self.dtype)
+        ours = workers[0]
+        able = [worker for worker in workers if self.prepare(worker)]
+        slice_seconds = budget / ROUNDS / max(1, len(able))
+        for worker in list(able):  # warms up; who takes longer than all its rounds together is not asked again
+            first = worker.ask(do="run", seconds=0)["seconds"]
+            self.check(worker, ours)
+            if first[0] > slice_seconds * ROUNDS and worker is not ours and not is_all:
+                self.seconds[worker.who] = first
+                self.marks[worker.who] = "once"
+                able.remove(worker)
+        for _ in range(ROUNDS):
+            self.limits.append(ours.ask(do="limits", type=self.dtype, threads=self.threads))
+            for worker in able:
+                self.seconds.setdefault(worker.who, []).extend(worker.ask(do="run", seconds=slice_seconds)["seconds"])
+
+    def check(self, worker, ours):
+        """Everybody must compute the same."""
+        if worker is ours:
+            self.expected = self.output_of(ours)
+            return
+        found = self.output_of(worker)
+        worst = float(np.abs(found - self.expected).max() / np.abs(self.expected).max())
+        if not worst <= TOLERANCES[self.dtype]:
+            raise SystemExit(f"{worker.who} computes something else: {self.row.name} {self.dtype} is {worst:.2g} away")
+
+    def results(self):
+        """A list of objects, one for each of those who were measured."""
+        limits = {name: float(np.median([limit[name] for limit in self.limits])) for name in self.limits[0]}
+        element_size_bytes = 4 if self.dtype == "float32" else 2
+        results = []
+        for who, seconds in self.seconds.items():
+            median = float(np.median(seconds))
+            low, high = np.percentile(seconds, (25, 75))
+            if self.row.kind == "decode":
+                rate, limit = self.row.key_value_bytes(element_size_bytes) / median, limits["read_bytes"]
+            else:
+                rate, limit = self.row.operations() / median, limits["operations"]
+            results.append({"row": self.row.name, "kind": self.row.kind, "who": who, "dtype": self.dtype, "threads": self.threads,
+                            "milliseconds": median * 1e3, "spread": float(high - low) / median, "calls": len(seconds),
+                            "rate": rate, "limit_share": rate / limit, "visible_pairs": self.row.visible_pairs(),
+                            "once": self.marks.get(who) == "once"})
+        for who, why in self.marks.items():
+            if why != "once":
+                results.append({"row": self.row.name, "kind": self.row.kind, "who": who, "dtype": self.dtype,
+                                "threads": self.threads, "cannot": why})
+        return results
+
+
+def measure_two_threads(make_worker, folder, cpus, seconds):
+    """Calls a second of two processes with a thread each, and of one with two, for a large row and one of many tiny groups."""
+    results = []
+    for name in ("B8 H12 S512 D64", "B64 H1 S16 D64"):
+        row = next(row for row in rows.ROWS if row.name == name)
+        processes = [make_worker() for _ in range(2)]
+        rates = {"two processes": [], "two threads": []}
+        cell = Cell(row, "float32", 2, cpus, folder)
+        write_inputs(cell.inputs, row, "float32")
+        for _ in range(ROUNDS):
+            for process, cpu in zip(processes, cpus):
+                process.ask(do="prepare", row=dataclasses.asdict(row), type="float32", inputs=cell.inputs, threads=1, cpus=[cpu])
+            for process in processes:  # both run at once
+                process.process.stdin.write(json.dumps({"do": "run", "seconds": seconds}) + "\n")
+                process.process.stdin.flush()
+            taken = [json.loads(process.process.stdout.readline())["seconds"] for process in processes]
+            rates["two processes"].append(sum(len(each) / sum(each) for each in taken))
+            cell.prepare(processes[0])
+            each = processes[0].ask(do="run", seconds=seconds)["seconds"]
+            rates["two threads"].append(len(each) / sum(each))
+        for process in processes:
+            process.stop()
+        for who, each in rates.items():
+            results.append({"row": name, "kind": "two threads", "who": who, "dtype": "float32", "threads": 2,
+                            "milliseconds": 1e3 / float(np.median(each)), "calls_per_second": float(np.median(each))})
+    return results
+
+
+def parse():
+    parser = argparse.ArgumentParser(description="Measures attnd's core beside its peers.")
+    parser.add_argument("worker", help="the program attnd_bench")
+    parser.add_argument("--json", help="a file that the results are written to")
+    parser.add_argument("--rows", default="", help="a regular expression that names of rows match, with the type after them")
+    parser.add_argument("--threads", type=int, nargs="+", help="numbers of threads; default 1 and all CPUs")
+    parser.add_argument("--budget", type=float, default=5, help="seconds that the rounds of a cell take, about")
+    parser.add_argument("--all", action="store_true", help="also what does not fit the budget gets all rounds")
+    parser.add_argument("--no-peers", action="store_true", help="attnd alone")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    cpus = sorted(os.sched_getaffinity(0))
+    threads = options.threads or sorted({1, len(cpus)})
+    workers = [Worker("attnd", [options.worker])]
+    if not options.no_peers:
+        workers += [Worker(peer, [sys.executable, str(HERE / "measure.py"), peer]) for peer in PEERS]
+    machine = workers[0].ask(do="machine")
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in threads:
+            for row in rows.ROWS:
+                for dtype in row.types:
+                    if not re.search(options.rows, f"{row.name} {dtype}"):
+                        continue
+                    cell = Cell(row, dtype, count, cpus, folder)
+                    cell.run(workers, options.budget, options.all)
+                    results += cell.results()
+                    print(report.line(results, row.name, dtype, count), file=sys.stderr, flush=True)
+        if len(cpus) > 1 and not options.rows:
+            results += measure_two_threads(lambda: Worker("attnd", [options.worker]), folder, cpus[:2], options.budget / 10)
+    for worker in workers:
+        worker.stop()
+    print(report.tables(results, machine))
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+#include "tests/bench/limits.h"
+
+#include <barrier>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "tests/bench/gemm.h"
+#include "tests/bench/vector_work.h"
+
+namespace attnd::bench {
+namespace {
+
+// Long enough for a rate, short beside what is measured next to it.
+constexpr double kSeconds = 0.05;
+
+// 128 MiB: four times the last-level cache that a core shares on the largest machine that this was tried on.
+constexpr std::size_t kReadFloats = (std::size_t{128} << 20) / sizeof(float);
+
+// Two arrays of it fit the first-level cache.
+constexpr std::size_t kExponentials = 2048;
+constexpr int kExponentialTimes = 128;
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// A thread's part: made once, then run again and again; a run does so many units.
+struct Part {
+  std::function<void()> run;
+  double units = 0;
+};
+
+// Units a second of all threads together.
+double Rate(int threads, const std::function<Part()>& make) {
+  std::barrier begin(threads);
+  std::vector<double> rates(static_cast<std::size_t>(threads));
+  std::vector<std::thread> running;
+  for (double& rate : rates) {
+    running.emplace_back([&] {
+      const Part part = make();
+      part.run();
+      begin.arrive_and_wait();
+      const Clock::time_point start = Clock::now();
+      double units = 0;
+      do {
+        part.run();
+        units += part.units;
+      } while (SecondsSince(start) < kSeconds);
+      rate = units / SecondsSince(start);
+    });
+  }
+  double sum = 0;
+  for (std::size_t i = 0; i < running.size(); ++i) {
+    running[i].join();
+    sum += rates[i];
+  }
+  return sum;
+}
+
+}  // namespace
+
+double ProductRate(core::ElementType type, int threads) {
+  return Rate(threads, [type] {
+    const auto gemm = std::make_shared<Gemm>(type);
+    return Part{.run = [gemm] { gemm->Run(); }, .units = Gemm::kFloatingPointOperations};
+  });
+}
+
+double ReadRate(int threads) {
+  static const std::vector<float> memory(kReadFloats, 1.0F);
+  return Rate(threads, [] {
+    const auto sum = std::make_shared<volatile float>();
+    return Part{.run = [sum] { *sum = Sum(memory.data(), kReadFloats); }, .units = double{kReadFloats * sizeof(float)}};
+  });
+}
+
+double ExponentialRate(int threads) {
+  return Rate(threads, [] {
+    const auto numbers = std::make_shared<std::vector<float>>(kExponentials, -1.5F);
+    const auto results = std::make_shared<std::vector<float>>(kExponentials);
+    const auto run = [=] {
+      for (int n = 0; n < kExponentialTimes; ++n) Exponentials(numbers->data(), kExponentials, results->data());
+    };
+    return Part{.run = run, .units = double{kExponentials * kExponentialTimes}};
+  });
+}
+
+}  // namespace attnd::bench
