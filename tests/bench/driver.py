@@ -142,6 +142,24 @@ class Cell:
         return results
 
 
+def measure_rows(options, threads, cpus, folder):
+    """In processes of their own for each number of threads: libraries' threads stay on the CPUs on which they began."""
+    workers = [Worker("attnd", [options.worker])]
+    if not options.no_peers:
+        workers += [Worker(peer, [sys.executable, str(HERE / "measure.py"), peer]) for peer in PEERS]
+    results = []
+    for row in rows.ROWS:
+        for dtype in row.types:
+            if re.search(options.rows, f"{row.name} {dtype}"):
+                cell = Cell(row, dtype, threads, cpus, folder)
+                cell.run(workers, options.budget, options.all)
+                results += cell.results()
+                print(report.line(results, row.name, dtype, threads), file=sys.stderr, flush=True)
+    for worker in workers:
+        worker.stop()
+    return results
+
+
 def measure_two_threads(make_worker, folder, cpus, seconds):
     """Calls a second of two processes with a thread each, and of one with two, for a large row and one of many tiny groups."""
     results = []
@@ -186,26 +204,15 @@ def main():
     options = parse()
     cpus = sorted(os.sched_getaffinity(0))
     threads = options.threads or sorted({1, len(cpus)})
-    workers = [Worker("attnd", [options.worker])]
-    if not options.no_peers:
-        workers += [Worker(peer, [sys.executable, str(HERE / "measure.py"), peer]) for peer in PEERS]
-    machine = workers[0].ask(do="machine")
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for count in threads:
-            for row in rows.ROWS:
-                for dtype in row.types:
-                    if not re.search(options.rows, f"{row.name} {dtype}"):
-                        continue
-                    cell = Cell(row, dtype, count, cpus, folder)
-                    cell.run(workers, options.budget, options.all)
-                    results += cell.results()
-                    print(report.line(results, row.name, dtype, count), file=sys.stderr, flush=True)
+            results += measure_rows(options, count, cpus, folder)
         if len(cpus) > 1 and not options.rows:
             results += measure_two_threads(lambda: Worker("attnd", [options.worker]), folder, cpus[:2], options.budget / 10)
-    for worker in workers:
-        worker.stop()
-    print(report.tables(results, machine))
+    ours = Worker("attnd", [options.worker])
+    print(report.tables(results, ours.ask(do="machine")))
+    ours.stop()
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
 
