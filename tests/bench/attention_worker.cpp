@@ -216,7 +216,7 @@ int main() {
   attnd::bench::Worker worker;
   for (std::string line; std::getline(std::cin, line);) {
     try {
-      std::cout << worker.Answer(nlohmann::json::parse(line)) << std::endl;
+      std::cout << worker.Answer(nlohmann::json::parse(line)) << '\n' << std::flush;
     } catch (const std::exception& error) {
       std::cerr << "attention_worker: " << error.what() << "\n";
       return 1;
