@@ -6,7 +6,6 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/slice.h>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
