@@ -17,7 +17,7 @@ namespace {
 // Long enough for a rate, short beside what is measured next to it.
 constexpr double kSeconds = 0.05;
 
-// 128 MiB: four times the last-level cache that a core shares on the largest machine that this was tried on.
+// 128 MiB a thread: four times the last-level cache that cores share on the largest machine that this was tried on.
 constexpr std::size_t kReadFloats = (std::size_t{128} << 20) / sizeof(float);
 
 // Two arrays of it fit the first-level cache.
@@ -71,10 +71,11 @@ double ProductRate(core::ElementType type, int threads) {
 }
 
 double ReadRate(int threads) {
-  static const std::vector<float> memory(kReadFloats, 1.0F);
   return Rate(threads, [] {
+    // A thread's own: what another has just read would come from the cache that they share.
+    const auto memory = std::make_shared<const std::vector<float>>(kReadFloats, 1.0F);
     const auto sum = std::make_shared<volatile float>();
-    return Part{.run = [sum] { *sum = Sum(memory.data(), kReadFloats); }, .units = double{kReadFloats * sizeof(float)}};
+    return Part{.run = [=] { *sum = Sum(memory->data(), kReadFloats); }, .units = double{kReadFloats * sizeof(float)}};
   });
 }
 
