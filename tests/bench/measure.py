@@ -62,25 +62,37 @@ class Torch:
             for t in tensors)
         mask = visible_mask(row)
         self.mask = None if mask is None else torch.from_numpy(mask)
+        self.is_grouped = row.heads != row.key_value_heads
+        if self.is_grouped and row.queries == 1:  # the heads of a group are rows that see the same keys: a view, and far faster
+            self.query = self.query.view(row.batch, row.key_value_heads, -1, row.head_size)
+            self.is_grouped = False
+        if row.returns == "weights":  # memory that is there before, as ours
+            self.scaled_query = torch.empty_like(self.query)
+            self.scores = torch.empty((row.batch, row.heads, row.queries, row.keys), dtype=self.query.dtype)
+            self.weights = torch.empty_like(self.scores)
+            self.output = torch.empty_like(self.query)
         return None
 
     def call(self):
         row = self.row
         if row.returns == "weights":
-            scores = self.query @ self.key.transpose(-2, -1) * row.head_size**-0.5
-            self.weights = scores.softmax(dim=-1)
-            self.output = self.weights @ self.value
+            torch = self.torch
+            torch.mul(self.query, row.head_size**-0.5, out=self.scaled_query)
+            torch.matmul(self.scaled_query, self.key.transpose(-2, -1), out=self.scores)
+            torch.softmax(self.scores, -1, out=self.weights)
+            torch.matmul(self.weights, self.value, out=self.output)
             return
         self.output = self.torch.nn.functional.scaled_dot_product_attention(
             self.query, self.key, self.value, attn_mask=self.mask, is_causal=row.causal and row.window_left < 0,
-            enable_gqa=row.heads != row.key_value_heads)
+            enable_gqa=self.is_grouped)
 
     def result(self):
         return self.output.float().numpy()
 
 
 class OnnxRuntime:
-    """com.microsoft's MultiHeadAttention and, for grouped heads, GroupQueryAttention, on rows of [B, S, H·D] as they take them."""
+    """com.microsoft's MultiHeadAttention and, for grouped heads and causal masks, GroupQueryAttention, on rows of [B, S, H·D] as they
+    take them. GroupQueryAttention takes half the time of MultiHeadAttention's own causal mask, and has windows."""
 
     def __init__(self):
         import onnxruntime
@@ -91,12 +103,10 @@ class OnnxRuntime:
             return "has no bfloat16 attention on CPUs"
         if row.returns != "output":
             return "returns neither weights nor summaries"
-        if row.window_left >= 0:
-            return "MultiHeadAttention has no window"
         element = np.dtype(dtype)
         self.row = row
         query, key, value = (t.view(element) for t in tensors)
-        grouped = row.heads != row.key_value_heads
+        grouped = row.causal or row.heads != row.key_value_heads
         inputs = self.grouped_inputs(query, key, value) if grouped else self.plain_inputs(query, key, value)
         outputs = {"output": np.zeros((row.batch, row.queries, row.heads * row.head_size), element)}
         if grouped:  # keys and values of the step before and of this one are the same memory
@@ -146,8 +156,8 @@ class OnnxRuntime:
         options = {"num_heads": self.row.heads}
         if grouped:
             options["kv_num_heads"] = self.row.key_value_heads
-        elif self.row.causal:
-            options["unidirectional"] = 1
+            if self.row.window_left >= 0:
+                options["local_window_size"] = self.row.window_left + 1  # a row's own key counts
         node = helper.make_node("GroupQueryAttention" if grouped else "MultiHeadAttention", names, list(outputs),
                                 domain="com.microsoft", **options)
         graph = helper.make_graph([node], "attention", infos(inputs), infos(outputs))
