@@ -3,9 +3,11 @@
 //
 //   {"do": "limits", "type": "float32", "threads": 1}  →  {"operations": …, "read_bytes": …, "exponentials": …} a
 //   second
-//   {"do": "machine"}  →  {"instruction_set": …}
+//   {"do": "machine"}  →  {"instruction_set": …, "multiplies": [types that kernels multiply as they are]}
 #include <sched.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +34,8 @@ using core::ElementType;
 using core::Output;
 using nlohmann::json;
 
+constexpr std::array kTypes = {ElementType::kFloat32, ElementType::kBfloat16, ElementType::kFloat16};
+
 // Of the summaries row.
 constexpr std::int64_t kTopKeys = 16;
 
@@ -42,7 +46,7 @@ T OrThrow(absl::StatusOr<T> result) {
 }
 
 ElementType TypeNamed(const std::string& name) {
-  for (const ElementType type : {ElementType::kFloat32, ElementType::kBfloat16, ElementType::kFloat16}) {
+  for (const ElementType type : kTypes) {
     if (core::ElementTypeName(type) == name) return type;
   }
   throw std::runtime_error("unknown type " + name);
@@ -149,12 +153,13 @@ class Worker {
     if (what == "run") return Run(command.at("seconds"));
     if (what == "output") return WriteOutput(command.at("file"));
     if (what == "limits") return Limits(TypeNamed(command.at("type")), command.at("threads"));
-    if (what == "machine") return {{"instruction_set", core::OnednnInstructionSet()}};
+    if (what == "machine") return Machine();
     throw std::runtime_error("unknown command " + what);
   }
 
  private:
   json Prepare(const json& command) {
+    if (command.at("row").at("source") == "packed") return {{"cannot", "packs no keys and values before a call"}};
     // The engine's workers begin where this thread may run.
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
@@ -191,14 +196,25 @@ class Worker {
     return json::object();
   }
 
+  // Whether a kernel multiplies elements of the type as they are; float32 otherwise.
+  static bool Multiplies(ElementType type) {
+    const core::Engine engine({.worker_count = 1});
+    return std::ranges::any_of(engine.kernels(), [type](const core::KernelDescription& each) {
+      return each.element_type == type && each.kernel.ends_with(std::string(core::ElementTypeName(type)));
+    });
+  }
+
+  static json Machine() {
+    json multiplies = json::array();
+    for (const ElementType type : kTypes) {
+      if (Multiplies(type)) multiplies.push_back(std::string(core::ElementTypeName(type)));
+    }
+    return {{"instruction_set", core::OnednnInstructionSet()}, {"multiplies", multiplies}};
+  }
+
   // Of the type that the kernel for `type` multiplies.
   static json Limits(ElementType type, int threads) {
-    const core::Engine engine({.worker_count = 1});
-    ElementType operand_type = ElementType::kFloat32;
-    for (const core::KernelDescription& each : engine.kernels()) {
-      if (each.element_type == type && each.kernel.ends_with(std::string(core::ElementTypeName(type))))
-        operand_type = type;
-    }
+    const ElementType operand_type = Multiplies(type) ? type : ElementType::kFloat32;
     return {{"operations", ProductRate(operand_type, threads)},
             {"read_bytes", ReadRate(threads)},
             {"exponentials", ExponentialRate(threads)}};

@@ -96,18 +96,26 @@ class Cell:
         write_inputs(self.inputs, self.row, self.dtype)
         ours = workers[0]
         able = [worker for worker in workers if self.prepare(worker)]
+        if ours not in able:  # nothing to hold others against
+            return
         slice_seconds = budget / ROUNDS / max(1, len(able))
-        for worker in list(able):  # warms up; who takes longer than all its rounds together is not asked again
-            first = worker.ask(do="run", seconds=0)["seconds"]
+        for worker in list(able):
+            warming = worker.ask(do="run", seconds=0)["seconds"]
             self.check(worker, ours)
-            if first[0] > slice_seconds * ROUNDS and worker is not ours and not is_all:
-                self.seconds[worker.who] = first
-                self.marks[worker.who] = "once"
-                able.remove(worker)
+            if warming[0] > slice_seconds * ROUNDS and worker is not ours and not is_all:
+                self.run_once(worker, slice_seconds * ROUNDS, able)
         for _ in range(ROUNDS):
             self.limits.append(ours.ask(do="limits", type=self.dtype, threads=self.threads))
             for worker in able:
                 self.seconds.setdefault(worker.who, []).extend(worker.ask(do="run", seconds=slice_seconds)["seconds"])
+
+    def run_once(self, worker, seconds, able):
+        """Takes a warm call of one whose first took longer than all its rounds; is this no faster, it is not asked again."""
+        taken = worker.ask(do="run", seconds=0)["seconds"]
+        if taken[0] > seconds:
+            self.seconds[worker.who] = taken
+            self.marks[worker.who] = "once"
+            able.remove(worker)
 
     def check(self, worker, ours):
         """Everybody must compute the same."""
@@ -120,7 +128,16 @@ class Cell:
             raise SystemExit(f"{worker.who} computes something else: {self.row.name} {self.dtype} is {worst:.2g} away")
 
     def results(self):
-        """A list of objects, one for each of those who were measured."""
+        """A list of objects, one for each of those who were measured or cannot be."""
+        return self.measured() + [self.key(who) | {"cannot": why} for who, why in self.marks.items() if why != "once"]
+
+    def key(self, who):
+        return {"row": self.row.name, "kind": self.row.kind, "source": self.row.source, "who": who, "dtype": self.dtype,
+                "threads": self.threads}
+
+    def measured(self):
+        if not self.limits:
+            return []
         limits = {name: float(np.median([limit[name] for limit in self.limits])) for name in self.limits[0]}
         element_size_bytes = 4 if self.dtype == "float32" else 2
         results = []
@@ -131,14 +148,10 @@ class Cell:
                 rate, limit = self.row.key_value_bytes(element_size_bytes) / median, limits["read_bytes"]
             else:
                 rate, limit = self.row.operations() / median, limits["operations"]
-            results.append({"row": self.row.name, "kind": self.row.kind, "who": who, "dtype": self.dtype, "threads": self.threads,
-                            "milliseconds": median * 1e3, "spread": float(high - low) / median, "calls": len(seconds),
-                            "rate": rate, "limit_share": rate / limit, "visible_pairs": self.row.visible_pairs(),
-                            "once": self.marks.get(who) == "once"})
-        for who, why in self.marks.items():
-            if why != "once":
-                results.append({"row": self.row.name, "kind": self.row.kind, "who": who, "dtype": self.dtype,
-                                "threads": self.threads, "cannot": why})
+            results.append(self.key(who) | {
+                "milliseconds": median * 1e3, "spread": float(high - low) / median, "calls": len(seconds), "rate": rate,
+                "limit_share": rate / limit, "limits": limits, "visible_pairs": self.row.visible_pairs(),
+                "once": self.marks.get(who) == "once"})
         return results
 
 

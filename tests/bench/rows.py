@@ -19,6 +19,7 @@ class Row:
     window_left: int = -1  # -1: open
     key_lengths: tuple = ()
     returns: str = "output"  # or "weights", "summaries"
+    source: str = "tensors"  # or "packed": keys and values that were packed before the call
     types: tuple = ("float32", "bfloat16")
 
     def __post_init__(self):
@@ -58,6 +59,8 @@ ROWS = (
     Row("B1 H8 S8192 D64 window 1024", "prefill", 1, 8, 8192, 8192, 64, causal=True, window_left=1023),
     Row("decode B16 H32 KV8 Sk4096 D128", "decode", 16, 32, 1, 4096, 128, key_value_heads=8),
     Row("decode B1 H32 KV8 Sk32768 D128", "decode", 1, 32, 1, 32768, 128, key_value_heads=8),
+    Row("decode B16 H32 KV8 Sk4096 D128 packed", "decode", 16, 32, 1, 4096, 128, key_value_heads=8, source="packed"),
+    Row("decode B1 H32 KV8 Sk32768 D128 packed", "decode", 1, 32, 1, 32768, 128, key_value_heads=8, source="packed"),
     Row("cross B4 H16 Sq64 Sk4096 D64", "prefill", 4, 16, 64, 4096, 64),
     Row("B4 H12 S512 D80", "prefill", 4, 12, 512, 512, 80),
     Row("B4 H12 S512 D96", "prefill", 4, 12, 512, 512, 96),
