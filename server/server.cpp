@@ -25,6 +25,7 @@
 
 #include "core/machine.h"
 #include "server/attnd_v1/service.h"
+#include "server/connection_arguments.h"
 #include "server/file_descriptors.h"
 #include "server/health.h"
 #include "server/logging.h"
@@ -33,20 +34,8 @@
 namespace attnd::server {
 namespace {
 
-// A client may have this many calls under way on one connection; gRPC's clients keep further ones waiting.
-constexpr int kMaxConcurrentStreams = 1024;
 // A stream may hold this many largest messages while it is read: one is computed while the next one comes.
 constexpr std::int64_t kMaxStreamMessages = 2;
-// How far gRPC reads ahead of us on one call. By itself it would go by its estimate of the connection's bandwidth and
-// delay, and so take tens of mebibytes a call from fast peers just when the machine is busy. At a delay of 10 ms this
-// still lets 800 MB/s through; a message that is being read is not held back by it.
-constexpr int kReadAheadBytes = 8 << 20;
-// A peer that is silent this long is asked for a sign of life, and its connection closed without one.
-constexpr int kKeepaliveTimeMs = 60'000;
-constexpr int kKeepaliveTimeoutMs = 20'000;
-// Clients may ask for ours this often, also when no call is under way: gRPC's default of five minutes ends connections
-// of clients that are set up to notice a dead server within seconds.
-constexpr int kMinClientPingIntervalMs = 5'000;
 // Health watchers get this long to read NOT_SERVING before their streams end.
 constexpr absl::Duration kStreamsEndAfter = absl::Milliseconds(100);
 // gRPC lets go of the last answers' memory a moment after its server is gone.
@@ -89,26 +78,6 @@ void PrepareGrpc() {
   EnableHealthAndReflection();
 }
 
-void SetConnectionArguments(grpc::ServerBuilder& builder, const Config& config) {
-  // Without this a second server would share the port in silence.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinClientPingIntervalMs);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kReadAheadBytes);
-  // Calls under way are finished on the old connection, however long they take.
-  if (config.max_connection_age_seconds > 0) {
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
-                               std::max(1, static_cast<int>(config.max_connection_age_seconds * 1000)));
-  }
-  // gRPC inflates a compressed message whole before it looks at its size.
-  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
-  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config) {
@@ -148,7 +117,7 @@ absl::Status Server::Listen(const Config& config) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(config.listen, grpc::InsecureServerCredentials(), &port);
-  SetConnectionArguments(builder, config);
+  SetConnectionArguments(builder, config.max_connection_age_seconds);
   grpc::ResourceQuota quota("attnd");
   quota.Resize(static_cast<std::size_t>(config.max_in_flight_bytes));
   builder.SetResourceQuota(quota);

@@ -81,6 +81,10 @@ class Attnd:
     def signal(self, number):
         self._process.send_signal(number)
 
+    @property
+    def process_id(self):
+        return self._process.pid
+
     def is_running(self):
         return self._process.poll() is None
 

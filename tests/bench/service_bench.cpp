@@ -1,89 +1,116 @@
-// What a call costs: attention by a server on loopback, beside the same problems computed here by the core with as many
-// workers as the server has.
+// Asks for attention again and again, in one of several ways, and says how long each took. Reads a command of JSON a
+// line, and answers each with a line:
 //
-//   attnd_service_bench ADDRESS SECONDS
+//   {"do": "prepare", "row": {…}}  →  {"request_bytes": …, "tensor_bytes": …}
+//   {"do": "answer_bytes", "address": A}  →  {"answer_bytes": …}: how long attnd's answer to the problem is
+//   {"do": "run", "way": W, "address": A, "workers": N, "callers": N, "seconds": S}
+//       →  {"seconds": [… of each call], "queue_seconds": [… that attnd reports of each], "elapsed_seconds": …}
+//   {"do": "repeat", "workers": N, "calls": N}  →  {"resident_bytes": [before, after]}: calls of the core in this
+//   process
 //
-// Prints tables whose figures are medians. Here, by calls and on a stream take turns for SECONDS a row, so that a busy
-// neighbour slows all three. tests/bench/service runs it.
+// A row is one of rows.py. The ways are: "here", the core in this process with so many workers; "call" and "stream",
+// attnd's client; "bare call", a ready message to attnd without its client; "echo" and "echo stream", the same bytes to
+// attnd_echo_server. Each of `callers` threads asks, waits, and asks again until the time is over, and at least once.
+// service.py says what is measured.
 #include <absl/status/statusor.h>
-#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
+#include <grpcpp/support/slice.h>
+#include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "client/cli/bench_problem.h"
+#include "client/cpp/channel.h"
 #include "client/cpp/client.h"
+#include "client/cpp/request_message.h"
 #include "core/engine.h"
 #include "core/problem.h"
+#include "tests/bench/bare_client.h"
 
 namespace attnd::bench {
 namespace {
 
-constexpr int kCallers = 8;
-// Of one way, before the next one's.
-constexpr absl::Duration kTurn = absl::Milliseconds(50);
-constexpr absl::Duration kTurnOfManyCallers = absl::Milliseconds(250);
+using nlohmann::json;
 
 template <typename T>
-T OrExit(absl::StatusOr<T> result) {
-  if (result.ok()) return *std::move(result);
-  std::fprintf(stderr, "%s\n", result.status().ToString().c_str());
-  std::exit(1);
+T OrThrow(absl::StatusOr<T> result) {
+  if (!result.ok()) throw std::runtime_error(result.status().ToString());
+  return *std::move(result);
 }
 
-double Median(std::vector<double> numbers) {
-  const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
-  std::nth_element(numbers.begin(), middle, numbers.end());
-  return *middle;
+cli::BenchShape ShapeOf(const json& row) {
+  const auto number = [&](const char* name) { return row.at(name).get<std::int64_t>(); };
+  return {.batch = number("batch"),
+          .heads = number("heads"),
+          .key_value_heads = number("key_value_heads"),
+          .queries = number("queries"),
+          .keys = number("keys"),
+          .head_size = number("head_size"),
+          .value_head_size = number("head_size"),
+          .key_lengths = row.at("key_lengths").get<std::vector<std::int64_t>>()};
 }
 
-double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
-
-core::TensorDescription Describe(const TensorView& tensor) {
-  return {core::ElementType::kFloat32, core::Shape(tensor.shape.begin(), tensor.shape.end())};
-}
-
-// One problem in float32, as the client and, in the same memory, as the core takes it.
+// One problem in float32, as the client, the wire and, in the same memory, the core takes it.
 class Problem {
  public:
   explicit Problem(const cli::BenchShape& shape)
-      : elements_(OrExit(cli::BenchProblem::Create(shape))),
+      : elements_(OrThrow(cli::BenchProblem::Create(shape))),
         request_(elements_.request()),
-        checked_(OrExit(core::CheckProblem(Description(request_), {}))) {}
+        parts_(OrThrow(EncodeRequest(request_))),
+        checked_(OrThrow(core::CheckProblem(Description(request_), {}))) {}
 
   const AttendRequest& request() const { return request_; }
+  std::int64_t tensor_bytes() const { return elements_.tensor_bytes(); }
 
-  // `output` is the caller's own, of float32 [B, H, Sq, Dv].
+  // `output` is the caller's own, of MakeOutput.
   void ComputeHere(core::Engine& engine, Tensor& output) const {
-    OrExit(engine.Run(checked_, {.query = request_.query.data,
-                                 .key = request_.key.data,
-                                 .value = request_.value.data,
-                                 .output = output.data()}));
+    OrThrow(engine.Run(checked_, {.query = request_.query.data,
+                                  .key = request_.key.data,
+                                  .value = request_.value.data,
+                                  .output = output.data()}));
   }
 
   Tensor MakeOutput() const {
     const cli::BenchShape& shape = elements_.shape();
-    return OrExit(Tensor::Create(ElementType::kFloat32,
-                                 {shape.batch, shape.heads, shape.queries, shape.value_head_size}, "output"));
+    return OrThrow(Tensor::Create(ElementType::kFloat32,
+                                  {shape.batch, shape.heads, shape.queries, shape.value_head_size}, "output"));
   }
 
-  double megabytes() const { return static_cast<double>(elements_.tensor_bytes()) / 1e6; }
+  // The request as it travels. Refers to this problem's memory.
+  grpc::ByteBuffer Message() const {
+    std::vector<grpc::Slice> slices;
+    for (const MessagePart& part : parts_) {
+      slices.emplace_back(part.owned.data(), part.owned.size(), grpc::Slice::STATIC_SLICE);
+      if (part.borrowed != nullptr) {
+        slices.emplace_back(part.borrowed, part.borrowed_size_bytes, grpc::Slice::STATIC_SLICE);
+      }
+    }
+    return {slices.data(), slices.size()};
+  }
 
  private:
+  static core::TensorDescription Describe(const TensorView& tensor) {
+    return {core::ElementType::kFloat32, core::Shape(tensor.shape.begin(), tensor.shape.end())};
+  }
+
   static core::ProblemDescription Description(const AttendRequest& request) {
     const auto size_bytes = [](const TensorView& tensor) {
-      return static_cast<std::int64_t>(OrExit(SizeBytes(tensor.element_type, tensor.shape, "tensor")));
+      return static_cast<std::int64_t>(OrThrow(SizeBytes(tensor.element_type, tensor.shape, "tensor")));
     };
     core::ProblemDescription description{
         .query = Describe(request.query),
@@ -96,146 +123,160 @@ class Problem {
 
   cli::BenchProblem elements_;
   AttendRequest request_;
+  std::vector<MessagePart> parts_;
   core::Problem checked_;
 };
 
-// Where attention is computed, and how it gets there.
+// A server, as attnd's client and without it.
+struct Connection {
+  explicit Connection(const std::string& address)
+      : client(address), stream(client.OpenStream()), channel(MakeCallChannel(address, {})) {}
+
+  Client client;
+  AttendStream stream;
+  std::shared_ptr<grpc::Channel> channel;
+  std::map<std::string, std::unique_ptr<BareStream>> bare_streams;  // by method
+};
+
+// Asks once, and says for how long that waited for a worker, as far as attnd reports it.
+using Ask = std::function<double()>;
+
 class Bench {
  public:
-  static constexpr int kWays = 3;
-  static constexpr const char* kWayNames[kWays] = {"here", "by calls", "on a stream"};
-
-  Bench(const std::string& address, absl::Duration time)
-      : time_(time),
-        client_(address),
-        stream_(client_.OpenStream()),
-        worker_count_(OrExit(client_.GetServerInfo()).worker_count),
-        engine_({.worker_count = worker_count_}) {}
-
-  int worker_count() const { return worker_count_; }
-
-  // Milliseconds from the beginning of a request until its answer is there, each way, for one caller.
-  std::array<double, kWays> Latencies(const Problem& problem) {
-    Tensor output = problem.MakeOutput();
-    std::array<std::vector<double>, kWays> seconds;
-    TakeTurns([&](int way, bool is_measured) {
-      const absl::Time turn = absl::Now();
-      do {
-        const absl::Time start = absl::Now();
-        Attend(way, problem, output);
-        if (is_measured) seconds[static_cast<std::size_t>(way)].push_back(SecondsSince(start));
-      } while (absl::Now() - turn < kTurn);
-    });
-    std::array<double, kWays> medians{};
-    for (std::size_t way = 0; way < kWays; ++way) medians[way] = Median(seconds[way]) * 1e3;
-    return medians;
+  json Prepare(const json& command) {
+    problem_.reset();
+    problem_.emplace(ShapeOf(command.at("row")));
+    return {{"request_bytes", problem_->Message().Length()}, {"tensor_bytes", problem_->tensor_bytes()}};
   }
 
-  // Answers a second, each way, for kCallers that do not wait for each other.
-  std::array<double, kWays> Rates(const Problem& problem) {
-    std::array<std::vector<double>, kWays> rates;
-    TakeTurns([&](int way, bool is_measured) {
-      const double rate = RateOfATurn(way, problem);
-      if (is_measured) rates[static_cast<std::size_t>(way)].push_back(rate);
-    });
-    std::array<double, kWays> medians{};
-    for (std::size_t way = 0; way < kWays; ++way) medians[way] = Median(rates[way]);
-    return medians;
+  json AnswerBytes(const json& command) {
+    answer_bytes_ = BareCall(ConnectionTo(command).channel, kAttend, problem_->Message());
+    return {{"answer_bytes", answer_bytes_}};
+  }
+
+  json Run(const json& command) {
+    struct Caller {
+      std::vector<double> seconds;
+      std::vector<double> queue_seconds;
+    };
+    std::vector<Caller> callers(command.at("callers").get<std::size_t>());
+    const absl::Duration time = absl::Seconds(command.at("seconds").get<double>());
+    const absl::Time start = absl::Now();
+    const auto call = [&](Caller& caller, const Ask& ask) {
+      do {
+        const absl::Time asked_at = absl::Now();
+        caller.queue_seconds.push_back(ask());
+        caller.seconds.push_back(absl::ToDoubleSeconds(absl::Now() - asked_at));
+      } while (absl::Now() - start < time);
+    };
+    std::vector<std::thread> threads;
+    for (std::size_t i = 1; i < callers.size(); ++i) {
+      threads.emplace_back(call, std::ref(callers[i]), MakeAsk(command));
+    }
+    call(callers[0], MakeAsk(command));
+    for (std::thread& thread : threads) thread.join();
+    const double elapsed_seconds = absl::ToDoubleSeconds(absl::Now() - start);
+    Caller all;
+    for (const Caller& caller : callers) {
+      all.seconds.insert(all.seconds.end(), caller.seconds.begin(), caller.seconds.end());
+      all.queue_seconds.insert(all.queue_seconds.end(), caller.queue_seconds.begin(), caller.queue_seconds.end());
+    }
+    return {{"seconds", all.seconds}, {"queue_seconds", all.queue_seconds}, {"elapsed_seconds", elapsed_seconds}};
+  }
+
+  json Repeat(const json& command) {
+    const Ask ask = MakeHere(command);
+    const auto calls = command.at("calls").get<std::int64_t>();
+    for (std::int64_t i = 0; i < calls / 10; ++i) ask();
+    const std::int64_t before = ResidentBytes();
+    for (std::int64_t i = 0; i < calls; ++i) ask();
+    return {{"resident_bytes", {before, ResidentBytes()}}};
   }
 
  private:
-  // A round that warms up, and then one at least that is measured.
-  void TakeTurns(const std::function<void(int way, bool is_measured)>& turn) const {
-    const auto round = [&](bool is_measured) {
-      for (int way = 0; way < kWays; ++way) turn(way, is_measured);
+  static constexpr const char* kAttend = "/attnd.v1.AttentionService/Attend";
+
+  static std::int64_t ResidentBytes() {
+    std::int64_t size_pages = 0;
+    std::int64_t resident_pages = 0;
+    std::ifstream("/proc/self/statm") >> size_pages >> resident_pages;
+    return resident_pages * sysconf(_SC_PAGESIZE);
+  }
+
+  Connection& ConnectionTo(const json& command) {
+    std::unique_ptr<Connection>& connection = connections_[command.at("address").get<std::string>()];
+    if (connection == nullptr) connection = std::make_unique<Connection>(command.at("address").get<std::string>());
+    return *connection;
+  }
+
+  core::Engine& EngineWith(const json& command) {
+    const int workers = command.at("workers").get<int>();
+    std::unique_ptr<core::Engine>& engine = engines_[workers];
+    if (engine == nullptr) engine = std::make_unique<core::Engine>(core::EngineOptions{.worker_count = workers});
+    return *engine;
+  }
+
+  Ask MakeHere(const json& command) {
+    return [this, &engine = EngineWith(command), output = std::make_shared<Tensor>(problem_->MakeOutput())] {
+      problem_->ComputeHere(engine, *output);
+      return 0.0;
     };
-    round(false);
-    const absl::Time start = absl::Now();
-    do {
-      round(true);
-    } while (absl::Now() - start < time_);
   }
 
-  void Attend(int way, const Problem& problem, Tensor& output) {
-    if (way == 0) return problem.ComputeHere(engine_, output);
-    AttendCall call = way == 1 ? client_.AttendAsync(problem.request()) : stream_.Attend(problem.request());
-    output = OrExit(call.Take()).output;
-  }
-
-  double RateOfATurn(int way, const Problem& problem) {
-    std::vector<std::thread> callers;
-    std::vector<int> answers(kCallers);
-    const absl::Time turn = absl::Now();
-    for (int& count : answers) {
-      callers.emplace_back([&] {
-        Tensor output = problem.MakeOutput();
-        for (; count == 0 || absl::Now() - turn < kTurnOfManyCallers; ++count) Attend(way, problem, output);
-      });
+  // For one thread.
+  Ask MakeAsk(const json& command) {
+    const auto way = command.at("way").get<std::string>();
+    if (way == "here") return MakeHere(command);
+    Connection& connection = ConnectionTo(command);
+    if (way == "call") {
+      return
+          [this, &connection] { return OrThrow(connection.client.Attend(problem_->request())).report.queue_seconds; };
     }
-    for (std::thread& caller : callers) caller.join();
-    double sum = 0;
-    for (const int count : answers) sum += count;
-    return sum / SecondsSince(turn);
+    if (way == "stream") {
+      return [this, &connection] {
+        return OrThrow(connection.stream.Attend(problem_->request()).Take()).report.queue_seconds;
+      };
+    }
+    if (way == "echo stream") {
+      const std::string method = absl::StrCat("/stream/", answer_bytes_);
+      std::unique_ptr<BareStream>& stream = connection.bare_streams[method];
+      if (stream == nullptr) stream = std::make_unique<BareStream>(connection.channel, method);
+      return [stream = stream.get(), message = problem_->Message()] {
+        stream->Call(message);
+        return 0.0;
+      };
+    }
+    if (way != "echo" && way != "bare call") throw std::runtime_error("unknown way " + way);
+    const std::string method = way == "echo" ? absl::StrCat("/unary/", answer_bytes_) : kAttend;
+    return [&connection, method, message = problem_->Message()] {
+      BareCall(connection.channel, method, message);
+      return 0.0;
+    };
   }
 
-  const absl::Duration time_;
-  Client client_;
-  AttendStream stream_;
-  const int worker_count_;
-  core::Engine engine_;
+  std::optional<Problem> problem_;
+  std::size_t answer_bytes_ = 0;
+  std::map<std::string, std::unique_ptr<Connection>> connections_;  // by address
+  std::map<int, std::unique_ptr<core::Engine>> engines_;            // by their workers
 };
 
-void PrintHeader(const char* first, const std::vector<const char*>& columns) {
-  std::printf("\n| %s |", first);
-  for (const char* const column : columns) std::printf(" %s |", column);
-  std::printf("\n|---|");
-  for (std::size_t i = 0; i < columns.size(); ++i) std::printf("---|");
-  std::printf("\n");
-}
-
-// The two problems that README.md names.
-void PrintNamedProblems(Bench& bench) {
-  for (const bool is_rate : {false, true}) {
-    PrintHeader(is_rate ? "answers a second, 8 callers" : "ms, 1 caller",
-                {Bench::kWayNames[0], Bench::kWayNames[1], Bench::kWayNames[2]});
-    for (const char* const name : {"minilm-layer", "bert-base-layer"}) {
-      const Problem problem(OrExit(cli::BenchPreset(name)));
-      std::printf("| %s |", ToString(OrExit(cli::BenchPreset(name))).c_str());
-      for (const double figure : is_rate ? bench.Rates(problem) : bench.Latencies(problem)) {
-        std::printf(is_rate ? " %.1f |" : " %.3f |", figure);
-      }
-      std::printf("\n");
-      std::fflush(stdout);
-    }
-  }
-}
-
-// How what a call adds shrinks beside what is computed, which grows with the square of the length.
-void PrintLengths(Bench& bench) {
-  PrintHeader("B1 H12 D64, S", {"MB there and back", "ms here", "ms by a call", "the call adds"});
-  for (std::int64_t length = 16; length <= 2048; length *= 2) {
-    const Problem problem({.heads = 12, .key_value_heads = 12, .queries = length, .keys = length});
-    const auto [here, call, stream] = bench.Latencies(problem);
-    std::printf("| %d | %.2f | %.3f | %.3f | %.3f ms, %.0f %% |\n", static_cast<int>(length), problem.megabytes(), here,
-                call, call - here, (call - here) / here * 100);
-    std::fflush(stdout);
-  }
-}
-
-int Main(int argc, char** argv) {
-  double seconds = 0;
-  if (argc != 3 || !absl::SimpleAtod(argv[2], &seconds)) {
-    std::fputs("Usage: attnd_service_bench ADDRESS SECONDS\n", stderr);
-    return 2;
-  }
-  Bench bench(argv[1], absl::Seconds(seconds));
-  std::printf("Workers here and there: %d\n", bench.worker_count());
-  PrintNamedProblems(bench);
-  PrintLengths(bench);
-  return 0;
+json Answer(Bench& bench, const json& command) {
+  const auto what = command.at("do").get<std::string>();
+  if (what == "prepare") return bench.Prepare(command);
+  if (what == "answer_bytes") return bench.AnswerBytes(command);
+  if (what == "run") return bench.Run(command);
+  if (what == "repeat") return bench.Repeat(command);
+  throw std::runtime_error("unknown command " + what);
 }
 
 }  // namespace
 }  // namespace attnd::bench
 
-int main(int argc, char** argv) { return attnd::bench::Main(argc, argv); }
+int main() {
+  attnd::bench::Bench bench;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    std::cout << attnd::bench::Answer(bench, nlohmann::json::parse(line)) << std::endl;
+  }
+  return 0;
+}

@@ -1,0 +1,106 @@
+"""Who asks, whom, and in which turns."""
+
+import dataclasses
+import json
+import statistics
+import subprocess
+import time
+
+# Of one who is measured, before the next one's.
+TURN_SECONDS = 0.05
+TURN_OF_MANY_CALLERS_SECONDS = 0.25
+
+
+def cpu_seconds(process_ids):
+    """What all threads of the processes have used, by the clock that Linux has for each process: clock_getcpuclockid(3)."""
+    return sum(time.clock_gettime((~process_id << 3) | 2) for process_id in process_ids)
+
+
+@dataclasses.dataclass
+class Servers:
+    cpus: int
+    attnd: dict  # transport → a server with one worker
+    attnd_all_cpus: object  # a server with as many workers as there are CPUs
+    echo: dict  # transport → a server that computes nothing
+
+
+class Asker:
+    """A process that asks servers, or computes: attnd_service_bench or one that takes the same commands. To be used in a `with`."""
+
+    def __init__(self, *command):
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process_id = self._process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.wait()
+
+    def tell(self, **command):
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+
+    def hear(self):
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._process.args} ended")
+        return json.loads(line)
+
+    def ask(self, **command):
+        self.tell(**command)
+        return self.hear()
+
+
+@dataclasses.dataclass
+class Contender:
+    """One who is measured: what the asker is told to run, and whose CPU time that takes beside the asker's."""
+    who: str
+    asker: Asker
+    command: dict
+    server_process_ids: tuple = ()
+
+    def __post_init__(self):
+        self.seconds = []  # of each call
+        self.queue_seconds = []
+        self.rates = []  # calls a second, of each turn
+        self.cpu_seconds_per_call = []  # of each turn
+
+    def turn(self, seconds, is_measured):
+        process_ids = (self.asker.process_id, *self.server_process_ids)
+        cpu_before = cpu_seconds(process_ids)
+        answer = self.asker.ask(do="run", seconds=seconds, **self.command)
+        cpu = cpu_seconds(process_ids) - cpu_before
+        if not is_measured:
+            return
+        calls = len(answer["seconds"])
+        self.seconds += answer["seconds"]
+        self.queue_seconds += answer["queue_seconds"]
+        self.rates.append(calls / answer["elapsed_seconds"])
+        self.cpu_seconds_per_call.append(cpu / calls)
+
+    def result(self, **key):
+        low, median, high = quartiles(self.seconds)
+        low_rate, rate, high_rate = quartiles(self.rates)
+        return key | {
+            "who": self.who, "milliseconds": median * 1e3, "spread": (high - low) / median, "calls": len(self.seconds),
+            "calls_per_second": rate, "rate_spread": (high_rate - low_rate) / rate,
+            "cpu_milliseconds": statistics.median(self.cpu_seconds_per_call) * 1e3}
+
+
+def quartiles(numbers):
+    return statistics.quantiles(numbers, n=4, method="inclusive") if len(numbers) > 1 else numbers * 3
+
+
+def take_turns(contenders, seconds, turn_seconds):
+    """A round that warms up, and then one at least that is measured, so that a busy neighbour slows all."""
+    turn_seconds = min(turn_seconds, seconds)
+    for contender in contenders:
+        contender.turn(turn_seconds, is_measured=False)
+    start = time.monotonic()
+    while True:
+        for contender in contenders:
+            contender.turn(turn_seconds, is_measured=True)
+        if time.monotonic() - start >= seconds:
+            return
