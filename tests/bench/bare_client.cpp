@@ -14,8 +14,8 @@ void ExitUnlessOk(const grpc::Status& status) {
 
 }  // namespace
 
-std::size_t BareCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                     const grpc::ByteBuffer& message) {
+grpc::ByteBuffer BareCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                          const grpc::ByteBuffer& message) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   grpc::ByteBuffer answer;
@@ -27,7 +27,7 @@ std::size_t BareCall(const std::shared_ptr<grpc::Channel>& channel, const std::s
   });
   done.WaitForNotification();
   ExitUnlessOk(result);
-  return answer.Length();
+  return answer;
 }
 
 BareStream::BareStream(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {

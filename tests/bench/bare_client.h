@@ -11,16 +11,15 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/client_callback.h>
 
-#include <cstddef>
 #include <deque>
 #include <memory>
 #include <string>
 
 namespace attnd::bench {
 
-// Sends the message and waits for the answer; its length. Ends the process where the call fails. Thread-safe.
-std::size_t BareCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                     const grpc::ByteBuffer& message);
+// Sends the message and waits for the answer. Ends the process where the call fails. Thread-safe.
+grpc::ByteBuffer BareCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                          const grpc::ByteBuffer& message);
 
 // Calls of one stream, which are answered in their order. Thread-safe.
 class BareStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {

@@ -8,29 +8,16 @@ import contextlib
 import json
 import os
 import pathlib
-import subprocess
+import sys
 import tempfile
 
 from attnd_process import Attnd
 import service_measure
 import service_report
-from service_turns import Asker, Servers
+from service_turns import Asker, Askers, Program, Servers
 
 
-class Echo:
-    """A server that takes messages and answers as many bytes as it is asked for. To be used in a `with`."""
-
-    def __init__(self, program, listen):
-        self._process = subprocess.Popen([program, listen], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.address = self._process.stdout.readline().strip()
-        self.process_id = self._process.pid
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stdin.close()
-        self._process.wait()
+HERE = pathlib.Path(__file__).parent
 
 
 def parse():
@@ -44,21 +31,39 @@ def parse():
     return parser.parse_args()
 
 
+def start_servers(options, stack, folder, cpus):
+    """With one worker or thread each, but where it is named otherwise."""
+
+    def start(*command):
+        return stack.enter_context(Program(*command))
+
+    def start_here(file, *arguments):
+        return start(sys.executable, str(HERE / file), *arguments)
+
+    servers = Servers(
+        cpus=cpus,
+        attnd={"loopback": stack.enter_context(Attnd("--workers=1")),
+               "unix": stack.enter_context(Attnd("--workers=1", listen=f"unix:{folder}/attnd"))},
+        attnd_all_cpus=stack.enter_context(Attnd(f"--workers={cpus}")),
+        echo={"loopback": start(options.echo_server, "127.0.0.1:0"), "unix": start(options.echo_server, f"unix:{folder}/echo")},
+        flight={}, torch={})
+    if not options.no_peers:
+        servers.flight = {"loopback": start_here("flight_server.py", "grpc://127.0.0.1:0"),
+                          "unix": start_here("flight_server.py", f"grpc+unix://{folder}/flight")}
+        servers.torch = {threads: start_here("torch_server.py", "127.0.0.1:0", str(threads)) for threads in sorted({1, cpus})}
+    return servers
+
+
 def main():
     options = parse()
     Attnd.program = options.attnd
     cpus = len(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        servers = Servers(
-            cpus=cpus,
-            attnd={"loopback": stack.enter_context(Attnd("--workers=1")),
-                   "unix": stack.enter_context(Attnd("--workers=1", listen=f"unix:{folder}/attnd"))},
-            attnd_all_cpus=stack.enter_context(Attnd(f"--workers={cpus}")),
-            echo={"loopback": stack.enter_context(Echo(options.echo_server, "127.0.0.1:0")),
-                  "unix": stack.enter_context(Echo(options.echo_server, f"unix:{folder}/echo"))})
-        asker = stack.enter_context(Asker(options.bench))
-        results = service_measure.measure_all(servers, asker, options.seconds)
+        servers = start_servers(options, stack, folder, cpus)
+        ours, neighbour = (stack.enter_context(Asker(options.bench)) for _ in range(2))
+        flight = stack.enter_context(Asker(sys.executable, str(HERE / "flight_client.py"))) if servers.flight else None
+        results = service_measure.measure_all(servers, Askers(ours, neighbour, flight), options.seconds)
     print(service_report.tables(results, cpus))
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")

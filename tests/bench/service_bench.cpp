@@ -3,6 +3,8 @@
 //
 //   {"do": "prepare", "row": {…}}  →  {"request_bytes": …, "tensor_bytes": …}
 //   {"do": "answer_bytes", "address": A}  →  {"answer_bytes": …}: how long attnd's answer to the problem is
+//   {"do": "difference", "address": A, "workers": N}  →  {"difference": …}: the largest one between the answer from
+//   there and the core's
 //   {"do": "run", "way": W, "address": A, "workers": N, "callers": N, "seconds": S}
 //       →  {"seconds": [… of each call], "queue_seconds": [… that attnd reports of each], "elapsed_seconds": …}
 //   {"do": "repeat", "workers": N, "calls": N}  →  {"resident_bytes": [before, after]}: calls of the core in this
@@ -19,6 +21,8 @@
 #include <grpcpp/support/slice.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
@@ -38,6 +42,7 @@
 #include "client/cpp/channel.h"
 #include "client/cpp/client.h"
 #include "client/cpp/request_message.h"
+#include "client/cpp/response_message.h"
 #include "core/engine.h"
 #include "core/problem.h"
 #include "tests/bench/bare_client.h"
@@ -150,8 +155,23 @@ class Bench {
   }
 
   json AnswerBytes(const json& command) {
-    answer_bytes_ = BareCall(ConnectionTo(command).channel, kAttend, problem_->Message());
+    answer_bytes_ = BareCall(ConnectionTo(command).channel, kAttend, problem_->Message()).Length();
     return {{"answer_bytes", answer_bytes_}};
+  }
+
+  json Difference(const json& command) {
+    grpc::ByteBuffer answer = BareCall(ConnectionTo(command).channel, kAttend, problem_->Message());
+    const Tensor theirs = OrThrow(DecodeResponse(&answer)).output;
+    Tensor ours = problem_->MakeOutput();
+    problem_->ComputeHere(EngineWith(command), ours);
+    if (theirs.shape() != ours.shape()) throw std::runtime_error("the answer has another shape");
+    const auto* const numbers = reinterpret_cast<const float*>(ours.data());
+    const auto* const their_numbers = reinterpret_cast<const float*>(theirs.data());
+    float difference = 0;
+    for (std::size_t i = 0; i < ours.size_bytes() / sizeof(float); ++i) {
+      difference = std::max(difference, std::abs(numbers[i] - their_numbers[i]));
+    }
+    return {{"difference", difference}};
   }
 
   json Run(const json& command) {
@@ -264,6 +284,7 @@ json Answer(Bench& bench, const json& command) {
   const auto what = command.at("do").get<std::string>();
   if (what == "prepare") return bench.Prepare(command);
   if (what == "answer_bytes") return bench.AnswerBytes(command);
+  if (what == "difference") return bench.Difference(command);
   if (what == "run") return bench.Run(command);
   if (what == "repeat") return bench.Repeat(command);
   throw std::runtime_error("unknown command " + what);

@@ -6,6 +6,10 @@ from report import number
 LARGEST_CALL_RATIO = 1.3
 LARGEST_TINY_OVERHEAD_MICROSECONDS = 60
 LEAST_PIPELINE_SHARE = 0.9
+LEAST_FACTOR_OVER_TORCH = {"MiniLM": 3, "large": 1.5}
+TILES_TO_WAIT = 3
+# What the system counts of a process comes and goes by some pages of its allocator.
+NOISE_OF_MEMORY_MIB = 1
 
 
 def select(results, **key):
@@ -22,20 +26,27 @@ def table(head, lines):
 
 
 def milliseconds(result):
-    return f"{number(result['milliseconds'])} ±{result['spread'] * 50:.0f} %"
+    return "–" if result is None else f"{number(result['milliseconds'])} ±{result['spread'] * 50:.0f} %"
+
+
+def rate(result):
+    if result is None:
+        return "–"
+    per_second = result["calls_per_second"]
+    return f"{per_second:.{1 if per_second < 100 else 0}f} ±{result['rate_spread'] * 50:.0f} %"
 
 
 def calls_table(results, transport):
-    whos = ("here", "echo", "bare call", "call", "echo stream", "stream")
+    whos = ("here", "echo", "bare call", "call", "echo stream", "stream", "flight")
     rows = select(results, kind="calls", transport=transport)
-    lines = [[row, f"{found['here']['request_bytes'] / 1e6:.3g}", *(milliseconds(found[who]) for who in whos)]
+    lines = [[row, f"{found['here']['request_bytes'] / 1e6:.3g}", *(milliseconds(found.get(who)) for who in whos)]
              for row, found in rows.items()]
     return table(["row", "MB there", *whos], lines)
 
 
 def rates_table(results):
     whos = ("here", "call", "stream")
-    lines = [[row, *(f"{found[who]['calls_per_second']:.0f} ±{found[who]['rate_spread'] * 50:.0f} %" for who in whos)]
+    lines = [[row, *(rate(found[who]) for who in whos)]
              for row, found in select(results, kind="rates").items()]
     return table(["row", *whos], lines)
 
@@ -56,13 +67,35 @@ def pipeline_bound(found, cpus):
 def pipelines_table(results, cpus):
     lines = []
     for row, found in select(results, kind="pipeline").items():
-        rate = found["stream"]["calls_per_second"]
         lines.append([row, *(number(found[who]["cpu_milliseconds"]) for who in ("here", "echo stream", "stream")),
-                      f"{pipeline_bound(found, cpus):.0f}", f"{found['echo stream']['calls_per_second']:.0f}",
-                      f"{rate:.0f} ±{found['stream']['rate_spread'] * 50:.0f} %"])
+                      f"{pipeline_bound(found, cpus):.0f}", rate(found["echo stream"]),
+                      rate(found["stream"]), rate(found.get("flight"))])
     head = ["row", "CPU ms of the core", "of the echo", "of attnd", "CPUs / (core + echo), a second", "echoes a second",
-            "answers a second"]
+            "answers of attnd", "exchanges of Flight"]
     return table(head, lines)
+
+
+def torch_table(results):
+    rows = select(results, kind="torch")
+    whos = list(dict.fromkeys(who for found in rows.values() for who in found))
+    return table(["row", *("attnd" if who == "bare call" else who for who in whos)],
+                 [[row, *(rate(found[who]) for who in whos)] for row, found in rows.items()])
+
+
+def fairness_table(results):
+    lines = [[who, number(result["queue_p99_milliseconds"]), number(result["milliseconds"]), str(result["calls"]),
+              number(result["tile_milliseconds"])]
+             for found in select(results, kind="fairness").values() for who, result in found.items()]
+    return table(["", "ms from decoded to first tile, p99", "ms a call, median", "calls", "ms a tile of the huge ones"], lines)
+
+
+def growth_table(results):
+    lines = []
+    for found in select(results, kind="growth").values():
+        for who, result in found.items():
+            before, after = result["resident_bytes"]
+            lines.append([who, str(result["calls"]), f"{before / 2**20:.1f}", f"{after / 2**20:.1f}"])
+    return table(["", "calls", "MiB before", "MiB after"], lines)
 
 
 def goal(what, text, reached, is_met):
@@ -94,6 +127,61 @@ def pipeline_goals(results, cpus):
     return lines
 
 
+def flight_goals(results):
+    """What attnd computes meanwhile is taken off a call, and hides itself in a pipeline."""
+    lines = []
+    for transport in ("loopback", "unix"):
+        for row, found in select(results, kind="calls", transport=transport).items():
+            if "flight" not in found or "MB" not in row:
+                continue
+            size_bytes = found["here"]["request_bytes"] + found["here"]["answer_bytes"]
+            theirs = size_bytes / found["flight"]["milliseconds"] / 1e6
+            for way in ("call", "stream"):
+                ours = size_bytes / (found[way]["milliseconds"] - found["here"]["milliseconds"]) / 1e6
+                lines.append(goal(f"{row}, {way}, {transport}", f"Flight's {theirs:.2f} GB/s, computing taken off", f"{ours:.2f} GB/s",
+                                  ours >= theirs))
+    for row, found in select(results, kind="pipeline").items():
+        if "flight" in found:
+            share = found["stream"]["calls_per_second"] / found["flight"]["calls_per_second"]
+            lines.append(goal(f"{row}, pipelined", "Flight's bytes a second", f"{share:.2f} ×", share >= 1))
+    return lines
+
+
+def torch_goals(results):
+    lines = []
+    for row, found in select(results, kind="torch").items():
+        factor = LEAST_FACTOR_OVER_TORCH["MiniLM" if "MiniLM" in row else "large"]
+        theirs = max(result["calls_per_second"] for who, result in found.items() if who.startswith("torch"))
+        ratio = found["bare call"]["calls_per_second"] / theirs
+        lines.append(goal(f"{row}, 8 callers", f"{factor} × gRPC for Python with PyTorch", f"{ratio:.2f}", ratio >= factor))
+    return lines
+
+
+def fairness_goals(results):
+    lines = []
+    for row, found in select(results, kind="fairness").items():
+        alone, beside = (found[who]["queue_p99_milliseconds"] for who in ("alone", "beside"))
+        most = alone + TILES_TO_WAIT * found["alone"]["tile_milliseconds"]
+        lines.append(goal(f"{row} beside huge ones", f"waits at most {number(most)} ms: alone and {TILES_TO_WAIT} tiles",
+                          f"{number(beside)} ms", beside <= most))
+    return lines
+
+
+def growth_goals(results):
+    lines = []
+    for found in select(results, kind="growth").values():
+        for who, result in found.items():
+            grown = (result["resident_bytes"][1] - result["resident_bytes"][0]) / 2**20
+            lines.append(goal(f"{result['calls']} calls, {who}", f"no growth: at most {NOISE_OF_MEMORY_MIB} MiB", f"{grown:.1f} MiB",
+                              grown <= NOISE_OF_MEMORY_MIB))
+    return lines
+
+
+def goals(results, cpus):
+    return (call_goals(results) + flight_goals(results) + pipeline_goals(results, cpus) + torch_goals(results) +
+            fairness_goals(results) + growth_goals(results))
+
+
 def tables(results, cpus):
     parts = []
     for transport in ("loopback", "unix"):
@@ -101,5 +189,8 @@ def tables(results, cpus):
     parts += ["Answers a second, 8 callers, one worker:", rates_table(results),
               "One caller, one worker:", lengths_table(results),
               f"8 requests at once on a stream, {cpus} workers:", pipelines_table(results, cpus),
-              "Goals:", table(["what", "goal", "reached", ""], call_goals(results) + pipeline_goals(results, cpus))]
+              f"Answers a second, 8 callers, {cpus} workers, and a server in Python with PyTorch:", torch_table(results),
+              f"A tiny request beside {cpus} workers that are busy with huge ones:", fairness_table(results),
+              "Memory:", growth_table(results),
+              "Goals:", table(["what", "goal", "reached", ""], goals(results, cpus))]
     return "\n\n".join(parts)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import pathlib
+import resource
 import statistics
 import subprocess
 import time
@@ -16,12 +18,43 @@ def cpu_seconds(process_ids):
     return sum(time.clock_gettime((~process_id << 3) | 2) for process_id in process_ids)
 
 
+def resident_bytes(process_id):
+    return int(pathlib.Path(f"/proc/{process_id}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+class Program:
+    """A server that prints its address and ends with its standard input. To be used in a `with`."""
+
+    def __init__(self, *command):
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.address = self._process.stdout.readline().strip()
+        if not self.address:
+            raise SystemExit(f"{command} ended")
+        self.process_id = self._process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.wait()
+
+
 @dataclasses.dataclass
 class Servers:
     cpus: int
     attnd: dict  # transport → a server with one worker
     attnd_all_cpus: object  # a server with as many workers as there are CPUs
     echo: dict  # transport → a server that computes nothing
+    flight: dict  # the same by Arrow Flight, or empty
+    torch: dict  # threads a request → a server that computes by PyTorch, or empty
+
+
+@dataclasses.dataclass
+class Askers:
+    ours: "Asker"
+    neighbour: "Asker"  # that loads a server while `ours` asks it, too
+    flight: "Asker"  # or None
 
 
 class Asker:
