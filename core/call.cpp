@@ -12,6 +12,18 @@ namespace {
 // What a task of many small groups costs at least: some microseconds, beside which it is little to claim one.
 constexpr double kTaskOperations = 2.5e5;
 
+// A call that costs less takes less time than waking a thread, which is some 20 microseconds.
+constexpr double kBriefOperations = 2e6;
+
+bool IsBriefCall(const Execution& execution) {
+  double operations = 0;
+  for (std::int64_t group = 0; group < execution.plan().groups; ++group) {
+    operations += execution.plan().OperationsOfGroup(execution.SequenceOf(group));
+    if (operations > kBriefOperations) return false;
+  }
+  return true;
+}
+
 double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
 
 }  // namespace
@@ -22,7 +34,8 @@ Call::Call(const Problem& problem, const Tensors& tensors, CallOptions options, 
       done_(std::move(done)),
       observer_(observer),
       started_at_(absl::Now()),
-      execution_(problem, tensors, products) {
+      execution_(problem, tensors, products),
+      is_brief_(IsBriefCall(execution_)) {
   report_.kernel = products->name();
   report_.fingerprint = std::move(fingerprint);
   report_.query_tile_rows = kQueryTileRows;

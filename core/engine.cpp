@@ -1,7 +1,7 @@
 #include "core/engine.h"
 
 #include <absl/strings/str_cat.h>
-#include <absl/synchronization/notification.h>
+#include <absl/time/time.h>
 
 #include <algorithm>
 #include <array>
@@ -20,6 +20,10 @@ namespace {
 constexpr std::array<ElementType, 3> kElementTypes = {ElementType::kFloat32, ElementType::kBfloat16,
                                                       ElementType::kFloat16};
 
+// How long a worker without work looks out for more: about what it takes to wake one that sleeps. Where there is but one
+// CPU, it would look in the way of who brings more.
+absl::Duration Lookout() { return AvailableCpus() > 1 ? absl::Microseconds(20) : absl::ZeroDuration(); }
+
 // The most keys that a batch entry has whose groups are not read once: what is read once is packed in the workers'
 // scratch.
 std::int64_t MostPackedKeys(const Problem& problem, const Plan& plan) {
@@ -37,7 +41,8 @@ std::int64_t MostPackedKeys(const Problem& problem, const Plan& plan) {
 class Engine::Impl {
  public:
   explicit Impl(const EngineOptions& options)
-      : observer_(options.observer), pool_(options.worker_count > 0 ? options.worker_count : AvailableCpus()) {}
+      : observer_(options.observer),
+        pool_(options.worker_count > 0 ? options.worker_count : AvailableCpus(), Lookout()) {}
 
   const std::shared_ptr<kernels::Products>& ProductsFor(ElementType type) const {
     return products_[static_cast<std::size_t>(type)];
@@ -48,14 +53,24 @@ class Engine::Impl {
   }
 
   void Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done) {
-    pool_.Add(std::make_unique<Call>(problem, tensors, std::move(options), std::move(done),
-                                     ProductsFor(problem.element_type), FingerprintFor(problem.element_type),
-                                     observer_));
+    pool_.Add(MakeCall(problem, tensors, std::move(options), std::move(done)));
+  }
+
+  absl::StatusOr<Report> Run(const Problem& problem, const Tensors& tensors, CallOptions options) {
+    absl::StatusOr<Report> result;
+    pool_.Run(MakeCall(problem, tensors, std::move(options),
+                       [&result](absl::StatusOr<Report> report) { result = std::move(report); }));
+    return result;
   }
 
   int worker_count() const { return pool_.worker_count(); }
 
  private:
+  std::unique_ptr<Call> MakeCall(const Problem& problem, const Tensors& tensors, CallOptions options, Done done) {
+    return std::make_unique<Call>(problem, tensors, std::move(options), std::move(done),
+                                  ProductsFor(problem.element_type), FingerprintFor(problem.element_type), observer_);
+  }
+
   static std::array<std::shared_ptr<kernels::Products>, kElementTypes.size()> ChooseAll() {
     std::array<std::shared_ptr<kernels::Products>, kElementTypes.size()> all;
     for (const ElementType type : kElementTypes) all[static_cast<std::size_t>(type)] = kernels::ChooseProducts(type);
@@ -80,14 +95,7 @@ void Engine::Start(const Problem& problem, const Tensors& tensors, CallOptions o
 }
 
 absl::StatusOr<Report> Engine::Run(const Problem& problem, const Tensors& tensors, CallOptions options) {
-  absl::Notification finished;
-  absl::StatusOr<Report> result;
-  Start(problem, tensors, std::move(options), [&](absl::StatusOr<Report> report) {
-    result = std::move(report);
-    finished.Notify();
-  });
-  finished.WaitForNotification();
-  return result;
+  return impl_->Run(problem, tensors, std::move(options));
 }
 
 std::int64_t Engine::WorkingSizeBytes(const Problem& problem) const {

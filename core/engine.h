@@ -48,13 +48,14 @@ class Engine {
 
   using Done = std::function<void(absl::StatusOr<Report>)>;
 
-  // Starts a call and returns. `done` runs exactly once, on a worker: with the report when every output is filled; with
+  // Starts a call and returns. `done` runs exactly once, on a worker or on a thread that waits in Run: with the report when every output is filled; with
   // CANCELLED or DEADLINE_EXCEEDED when the call was given up, its outputs then being unspecified; with
   // RESOURCE_EXHAUSTED when memory could not be had. When it runs, nothing touches the tensors any more. It must not
   // block, and may start other calls.
   void Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done);
 
-  // The same, waiting. Must not be called from a `done`.
+  // The same, waiting. Where a worker is idle, the calling thread computes in its stead, this call and others. Must not
+  // be called from a `done`.
   absl::StatusOr<Report> Run(const Problem& problem, const Tensors& tensors, CallOptions options = {});
 
   // The most memory that the call will hold beyond its tensors and the workers' scratch: its packed keys and values,

@@ -5,7 +5,7 @@
 
 namespace attnd::core {
 
-WorkerPool::WorkerPool(int worker_count) {
+WorkerPool::WorkerPool(int worker_count, absl::Duration lookout) : lookout_(lookout) {
   threads_.reserve(static_cast<std::size_t>(worker_count));
   for (int i = 0; i < worker_count; ++i) threads_.emplace_back([this] { RunWorker(); });
 }
@@ -13,8 +13,9 @@ WorkerPool::WorkerPool(int worker_count) {
 WorkerPool::~WorkerPool() {
   {
     absl::MutexLock lock(&mutex_);
-    while (unfinished_ > 0) all_done_.Wait(&mutex_);
+    while (unfinished_ > 0) work_finished_.Wait(&mutex_);
     stopping_ = true;
+    changes_.fetch_add(1, std::memory_order_release);
     work_changed_.SignalAll();
   }
   for (std::thread& thread : threads_) thread.join();
@@ -22,10 +23,99 @@ WorkerPool::~WorkerPool() {
 
 void WorkerPool::Add(std::unique_ptr<Work> work) {
   absl::MutexLock lock(&mutex_);
+  const bool is_brief = work->IsBrief();
+  AddEntry(std::move(work), nullptr);
+  if (is_brief && looking_out_ == 0 && !free_places_.empty()) work_changed_.Signal();
+}
+
+void WorkerPool::Run(std::unique_ptr<Work> work) {
+  bool finished = false;
+  absl::MutexLock lock(&mutex_);
+  std::unique_ptr<Scratch> place = TakePlace();
+  AddEntry(std::move(work), &finished);
+  if (place != nullptr) {
+    Serve(*place, finished);
+    LeavePlace(std::move(place));
+    // A worker may have found no place for these.
+    if (!entries_.empty()) work_changed_.Signal();
+  }
+  while (!finished) work_finished_.Wait(&mutex_);
+}
+
+void WorkerPool::AddEntry(std::unique_ptr<Work> work, bool* finished) {
   ++unfinished_;
   entries_.push_back(std::make_unique<Entry>());
-  entries_.back()->work = std::move(work);
-  if (idle_workers_ > 0) work_changed_.SignalAll();
+  Entry& entry = *entries_.back();
+  entry.work = std::move(work);
+  entry.finished = finished;
+  NoteChange(entry);
+}
+
+void WorkerPool::NoteChange(const Entry& entry) {
+  changes_.fetch_add(1, std::memory_order_release);
+  if (!entry.work->IsBrief() && !free_places_.empty()) work_changed_.SignalAll();
+}
+
+std::unique_ptr<Scratch> WorkerPool::TakePlace() {
+  if (free_places_.empty()) return nullptr;
+  std::unique_ptr<Scratch> place = std::move(free_places_.back());
+  free_places_.pop_back();
+  return place;
+}
+
+void WorkerPool::LeavePlace(std::unique_ptr<Scratch> place) { free_places_.push_back(std::move(place)); }
+
+void WorkerPool::RunWorker() {
+  // Made here, so that its memory is near to the worker's CPU.
+  auto own_place = std::make_unique<Scratch>();
+  absl::MutexLock lock(&mutex_);
+  LeavePlace(std::move(own_place));
+  while (true) {
+    std::unique_ptr<Scratch> place = TakePlace();
+    if (place != nullptr) {
+      Serve(*place, stopping_);
+      LeavePlace(std::move(place));
+    }
+    if (stopping_) return;
+    work_changed_.Wait(&mutex_);
+  }
+}
+
+void WorkerPool::Serve(Scratch& scratch, const bool& ended) {
+  while (!ended) {
+    if (!RunNext(scratch) && !LookOut()) return;
+  }
+}
+
+bool WorkerPool::RunNext(Scratch& scratch) {
+  Claimed claimed;
+  if (!ClaimNext(claimed)) return false;
+  Entry* entry = claimed.entry;
+  if (claimed.task != nullptr) {
+    mutex_.Unlock();
+    claimed.task(scratch);
+    claimed.task = nullptr;
+    mutex_.Lock();
+    --entry->running_tasks;
+    // What was not to be had until this task was done may be now.
+    NoteChange(*entry);
+    if (!entry->no_more || entry->running_tasks > 0) return true;
+  }
+  Finish(entry);
+  return true;
+}
+
+bool WorkerPool::LookOut() {
+  if (lookout_ <= absl::ZeroDuration()) return false;
+  const std::uint64_t seen = changes_.load(std::memory_order_relaxed);
+  ++looking_out_;
+  mutex_.Unlock();
+  const absl::Time end = absl::Now() + lookout_;
+  // Whoever else wants the CPU gets it.
+  while (changes_.load(std::memory_order_acquire) == seen && absl::Now() < end) std::this_thread::yield();
+  mutex_.Lock();
+  --looking_out_;
+  return changes_.load(std::memory_order_relaxed) != seen;
 }
 
 bool WorkerPool::ClaimNext(Claimed& claimed) {
@@ -48,44 +138,18 @@ bool WorkerPool::ClaimNext(Claimed& claimed) {
   return false;
 }
 
-std::unique_ptr<Work> WorkerPool::Remove(const Entry* entry) {
+void WorkerPool::Finish(const Entry* entry) {
   const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const auto& e) { return e.get() == entry; });
-  std::unique_ptr<Work> work = std::move((*found)->work);
+  const std::unique_ptr<Entry> ended = std::move(*found);
   entries_.erase(found);
-  return work;
-}
-
-void WorkerPool::RunWorker() {
-  Scratch scratch;
-  mutex_.Lock();
-  while (true) {
-    Claimed claimed;
-    if (!ClaimNext(claimed)) {
-      if (stopping_) break;
-      ++idle_workers_;
-      work_changed_.Wait(&mutex_);
-      --idle_workers_;
-      continue;
-    }
-    Entry* entry = claimed.entry;
-    if (claimed.task != nullptr) {
-      mutex_.Unlock();
-      claimed.task(scratch);
-      claimed.task = nullptr;
-      mutex_.Lock();
-      --entry->running_tasks;
-      // What was not to be had until this task was done may be now.
-      if (idle_workers_ > 0) work_changed_.SignalAll();
-      if (!entry->no_more || entry->running_tasks > 0) continue;
-    }
-    std::unique_ptr<Work> work = Remove(entry);
-    mutex_.Unlock();
-    work->Finish();
-    work.reset();
-    mutex_.Lock();
-    if (--unfinished_ == 0) all_done_.SignalAll();
-  }
   mutex_.Unlock();
+  ended->work->Finish();
+  ended->work.reset();
+  mutex_.Lock();
+  if (ended->finished != nullptr) *ended->finished = true;
+  --unfinished_;
+  changes_.fetch_add(1, std::memory_order_release);
+  work_finished_.SignalAll();
 }
 
 }  // namespace attnd::core

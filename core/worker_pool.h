@@ -1,10 +1,16 @@
 // One pool of threads that serves all calls: each worker takes a piece from every running call in turn, so a small call
 // is not stuck behind a large one.
+//
+// To compute, a thread needs a place, which is a scratch; there are as many as workers. Workers that find nothing to do
+// give theirs back, look out for more for a moment, and sleep. A thread that would wait for its work takes such a place
+// and computes itself: to wake a worker, and to be woken by it, takes longer than a small call.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -35,20 +41,28 @@ class Work {
   };
   // The next task. Called by one thread at a time, while others run tasks; must be quick and must not call the pool.
   virtual Claim ClaimTask() = 0;
-  // Called once, on a worker, when there are no more tasks and all claimed ones are done. May call the pool's Add.
+  // Called once, when there are no more tasks and all claimed ones are done, by a thread that has a place. May call the
+  // pool's Add.
   virtual void Finish() = 0;
+
+  // Whether it takes a thread less time to run all tasks than to wake another. Constant.
+  virtual bool IsBrief() const { return false; }
 };
 
 // Thread-safe.
 class WorkerPool {
  public:
-  explicit WorkerPool(int worker_count);
+  // Who has nothing to do looks out for more for `lookout` before it sleeps.
+  WorkerPool(int worker_count, absl::Duration lookout);
   // Waits until all work is finished.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   void Add(std::unique_ptr<Work> work);
+  // The same, and returns when it is finished. The calling thread stands in for a worker that is idle, if one is, and
+  // serves all work as that would. Must not be called by a thread that has a place.
+  void Run(std::unique_ptr<Work> work);
 
   int worker_count() const { return static_cast<int>(threads_.size()); }
 
@@ -57,6 +71,7 @@ class WorkerPool {
     std::unique_ptr<Work> work;
     int running_tasks = 0;
     bool no_more = false;
+    bool* finished = nullptr;  // where Run waits; may be null
   };
   struct Claimed {
     Entry* entry = nullptr;
@@ -64,18 +79,37 @@ class WorkerPool {
   };
 
   void RunWorker();
+  // Null where all places are taken.
+  std::unique_ptr<Scratch> TakePlace() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LeavePlace(std::unique_ptr<Scratch> place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // In a place, until `ended` or there has been nothing to do for a while. All three let go of the mutex in between.
+  void Serve(Scratch& scratch, const bool& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Runs a task, or finishes some work; false where there is nothing to do.
+  bool RunNext(Scratch& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether anything has changed, waiting for it without sleep.
+  bool LookOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void AddEntry(std::unique_ptr<Work> work, bool* finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Goes through the entries in turn, starting after the one that was served last.
   bool ClaimNext(Claimed& claimed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::unique_ptr<Work> Remove(const Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Finish(const Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // There may be more to do of the entry's work: tells those who look out, and wakes those who sleep where that pays.
+  void NoteChange(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const absl::Duration lookout_;
 
   absl::Mutex mutex_;
   absl::CondVar work_changed_ ABSL_GUARDED_BY(mutex_);
-  absl::CondVar all_done_ ABSL_GUARDED_BY(mutex_);
+  absl::CondVar work_finished_ ABSL_GUARDED_BY(mutex_);
   // The one to be served next is first.
   std::deque<std::unique_ptr<Entry>> entries_ ABSL_GUARDED_BY(mutex_);
   int unfinished_ ABSL_GUARDED_BY(mutex_) = 0;
-  int idle_workers_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The one that was used last is last, and its memory most likely in a cache.
+  std::vector<std::unique_ptr<Scratch>> free_places_ ABSL_GUARDED_BY(mutex_);
+  int looking_out_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Counts; written with the mutex held, and read without it by who looks out.
+  std::atomic<std::uint64_t> changes_ = 0;
 
   std::vector<std::thread> threads_;  // constant after construction
 };

@@ -2,9 +2,11 @@
 
 #include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
+#include <absl/time/time.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,8 +20,8 @@ namespace {
 // Work of a fixed number of tasks.
 class CountedWork final : public Work {
  public:
-  CountedWork(int tasks, std::function<void(int)> run, std::function<void()> finish)
-      : tasks_(tasks), run_(std::move(run)), finish_(std::move(finish)) {}
+  CountedWork(int tasks, std::function<void(int)> run, std::function<void()> finish, bool is_brief = false)
+      : tasks_(tasks), run_(std::move(run)), finish_(std::move(finish)), is_brief_(is_brief) {}
 
   Claim ClaimTask() override {
     if (claimed_ == tasks_) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
@@ -27,22 +29,29 @@ class CountedWork final : public Work {
     return {.kind = Claim::Kind::kTask, .task = [this, task](Scratch&) { run_(task); }};
   }
   void Finish() override { finish_(); }
+  bool IsBrief() const override { return is_brief_; }
 
  private:
   const int tasks_;
   const std::function<void(int)> run_;
   const std::function<void()> finish_;
+  const bool is_brief_;
   int claimed_ = 0;
 };
 
-TEST(WorkerPoolTest, RunsEveryTaskOnceAndFinishesAfterTheLast) {
+// With workers that sleep at once, and with such as look out for more.
+class WorkerPoolTest : public testing::TestWithParam<absl::Duration> {};
+
+INSTANTIATE_TEST_SUITE_P(Lookouts, WorkerPoolTest, testing::Values(absl::ZeroDuration(), absl::Microseconds(50)));
+
+TEST_P(WorkerPoolTest, RunsEveryTaskOnceAndFinishesAfterTheLast) {
   constexpr int kWorks = 50;
   constexpr int kTasks = 40;
   std::atomic<int> ran = 0;
   std::atomic<int> finished = 0;
   std::atomic<int> early = 0;
   {
-    WorkerPool pool(3);
+    WorkerPool pool(3, GetParam());
     for (int i = 0; i < kWorks; ++i) {
       auto done = std::make_shared<std::atomic<int>>(0);
       pool.Add(std::make_unique<CountedWork>(
@@ -62,11 +71,11 @@ TEST(WorkerPoolTest, RunsEveryTaskOnceAndFinishesAfterTheLast) {
   EXPECT_EQ(early, 0);
 }
 
-TEST(WorkerPoolTest, ServesAllWorkInTurn) {
+TEST_P(WorkerPoolTest, ServesAllWorkInTurn) {
   std::string order;
   absl::Notification added;
   absl::Notification finished;
-  WorkerPool pool(1);
+  WorkerPool pool(1, GetParam());
   // Holds the only worker until both works are there.
   pool.Add(std::make_unique<CountedWork>(1, [&](int) { added.WaitForNotification(); }, [] {}));
   pool.Add(std::make_unique<CountedWork>(6, [&](int) { order += 'L'; }, [&] { finished.Notify(); }));
@@ -76,7 +85,7 @@ TEST(WorkerPoolTest, ServesAllWorkInTurn) {
   EXPECT_EQ(order, "LsLsL.LLL");
 }
 
-TEST(WorkerPoolTest, AsksAgainWhenATaskIsDone) {
+TEST_P(WorkerPoolTest, AsksAgainWhenATaskIsDone) {
   // A first task, then nothing until it is done, then a second one.
   class TwoSteps final : public Work {
    public:
@@ -96,14 +105,14 @@ TEST(WorkerPoolTest, AsksAgainWhenATaskIsDone) {
   };
 
   absl::Notification finished;
-  WorkerPool pool(2);
+  WorkerPool pool(2, GetParam());
   pool.Add(std::make_unique<TwoSteps>(&finished));
   EXPECT_TRUE(finished.WaitForNotificationWithTimeout(absl::Seconds(60)));
 }
 
-TEST(WorkerPoolTest, FinishMayAddWork) {
+TEST_P(WorkerPoolTest, FinishMayAddWork) {
   absl::Notification second_finished;
-  WorkerPool pool(1);
+  WorkerPool pool(1, GetParam());
   pool.Add(std::make_unique<CountedWork>(
       1, [](int) {},
       [&] { pool.Add(std::make_unique<CountedWork>(1, [](int) {}, [&] { second_finished.Notify(); })); }));
@@ -119,16 +128,17 @@ void AddChain(WorkerPool& pool, int more, std::atomic<int>& finished) {
         EXPECT_EQ(*ran, 3);
         ++finished;
         if (more > 0) AddChain(pool, more - 1, finished);
-      }));
+      },
+      /*is_brief=*/more % 2 == 0));
 }
 
-TEST(WorkerPoolTest, TakesWorkFromManyThreadsWhileWorkersFinishAndAddMore) {
+TEST_P(WorkerPoolTest, TakesWorkFromManyThreadsWhileWorkersFinishAndAddMore) {
   constexpr int kThreads = 4;
   constexpr int kChains = 25;
   constexpr int kMore = 4;
   std::atomic<int> finished = 0;
   {
-    WorkerPool pool(3);
+    WorkerPool pool(3, GetParam());
     std::vector<std::thread> threads;
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&] {
@@ -138,6 +148,79 @@ TEST(WorkerPoolTest, TakesWorkFromManyThreadsWhileWorkersFinishAndAddMore) {
     for (std::thread& thread : threads) thread.join();
   }
   EXPECT_EQ(finished, kThreads * kChains * (kMore + 1));
+}
+
+TEST_P(WorkerPoolTest, RunReturnsWhenTheWorkIsFinished) {
+  WorkerPool pool(2, GetParam());
+  for (const bool is_brief : {false, true}) {
+    std::atomic<int> ran = 0;
+    int ran_before_the_end = 0;
+    bool finished = false;
+    const auto finish = [&] {
+      ran_before_the_end = ran;
+      finished = true;
+    };
+    pool.Run(std::make_unique<CountedWork>(20, [&](int) { ++ran; }, finish, is_brief));
+    EXPECT_TRUE(finished);
+    EXPECT_EQ(ran_before_the_end, 20);
+  }
+}
+
+TEST_P(WorkerPoolTest, WhoWaitsStandsInForAnIdleWorker) {
+  WorkerPool pool(1, GetParam());
+  // The worker is idle when it has had time to begin, and to stop looking out.
+  constexpr int kAttempts = 10'000;
+  std::thread::id ran_on;
+  for (int attempt = 0; attempt < kAttempts && ran_on != std::this_thread::get_id(); ++attempt) {
+    pool.Run(std::make_unique<CountedWork>(1, [&](int) { ran_on = std::this_thread::get_id(); }, [] {}, true));
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+}
+
+TEST_P(WorkerPoolTest, NoMoreThreadsComputeThanThereAreWorkers) {
+  constexpr int kWorkers = 2;
+  constexpr int kThreads = 5;
+  std::atomic<int> computing = 0;
+  std::atomic<int> most = 0;
+  const auto compute = [&](int) {
+    const int now = ++computing;
+    int seen = most;
+    while (seen < now && !most.compare_exchange_weak(seen, now)) {
+    }
+    std::this_thread::yield();
+    --computing;
+  };
+  WorkerPool pool(kWorkers, GetParam());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      for (int call = 0; call < 100; ++call) {
+        pool.Run(std::make_unique<CountedWork>(7, compute, [] {}, (call + i) % 2 == 0));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(most, kWorkers);
+}
+
+TEST_P(WorkerPoolTest, WorkThatWasAddedEndsWhileOthersRunTheirs) {
+  constexpr int kThreads = 3;
+  constexpr int kCalls = 200;
+  WorkerPool pool(2, GetParam());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      for (int call = 0; call < kCalls; ++call) {
+        const bool is_brief = (call + i) % 3 != 0;
+        absl::Notification finished;
+        pool.Add(std::make_unique<CountedWork>(2, [](int) {}, [&] { finished.Notify(); }, is_brief));
+        pool.Run(std::make_unique<CountedWork>(3, [](int) {}, [] {}, !is_brief));
+        finished.WaitForNotification();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace
