@@ -3,8 +3,9 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
+
+#include "core/packed_keys_values.h"
 
 namespace attnd::core {
 namespace {
@@ -40,6 +41,7 @@ Call::Call(const Problem& problem, const Tensors& tensors, CallOptions options, 
   report_.fingerprint = std::move(fingerprint);
   report_.query_tile_rows = kQueryTileRows;
   report_.key_tile_keys = kKeyTileKeys;
+  if (tensors.packed != nullptr) status_ = tensors.packed->CheckFits(problem);
 }
 
 absl::Status Call::ReasonToGiveUp() const {
@@ -140,19 +142,24 @@ bool Call::StartNextGroup() {
   }
   auto group = std::make_unique<Group>();
   group->index = next_group_ - 1;
-  group->packs = tiles.packed_key_tiles;
   group->computes = execution_.plan().QueryTilesOfGroup(sequence);
-  group->packed = PackedKv::Make(execution_.plan(), sequence);
-  if (group->packed == nullptr) {
-    const Plan& plan = execution_.plan();
-    const std::int64_t size_bytes =
-        plan.PackedKeySizeBytes(group->packs, sequence.keys) + plan.PackedValueSizeBytes(group->packs, sequence.keys);
-    status_ =
-        absl::ResourceExhaustedError(absl::StrCat("no memory for ", size_bytes, " bytes of packed keys and values"));
-    return false;
-  }
+  group->packed = execution_.PackedBefore(group->index);
+  if (group->packed == nullptr && !MakeRoom(sequence, tiles.packed_key_tiles, *group)) return false;
   groups_.push_back(std::move(group));
   return true;
+}
+
+bool Call::MakeRoom(const Sequence& sequence, std::int64_t key_tiles, Group& group) {
+  const Plan& plan = execution_.plan();
+  group.packs = key_tiles;
+  group.own_packed = PackedKv::Make(plan, sequence);
+  group.packed = group.own_packed.get();
+  if (group.packed != nullptr) return true;
+  const std::int64_t size_bytes =
+      plan.PackedKeySizeBytes(key_tiles, sequence.keys) + plan.PackedValueSizeBytes(key_tiles, sequence.keys);
+  status_ =
+      absl::ResourceExhaustedError(absl::StrCat("no memory for ", size_bytes, " bytes of packed keys and values"));
+  return false;
 }
 
 void Call::RunPrepare() {
@@ -164,11 +171,7 @@ void Call::RunPrepare() {
                                                          " bytes of the rows' maxima and sums"));
     }
   }
-  try {
-    execution_.Prepare(summaries_ != nullptr ? summaries_->row_states() : nullptr);
-  } catch (const std::exception& error) {
-    status = absl::ResourceExhaustedError(absl::StrCat("the products could not be made: ", error.what()));
-  }
+  if (status.ok()) status = execution_.Prepare(summaries_ != nullptr ? summaries_->row_states() : nullptr);
   absl::MutexLock lock(&mutex_);
   preparation_ = Preparation::kDone;
   if (!status.ok()) status_ = std::move(status);
@@ -176,7 +179,7 @@ void Call::RunPrepare() {
 
 void Call::RunPack(Group* group, std::int64_t key_tile, Scratch& scratch) {
   const absl::Time start = absl::Now();
-  execution_.Pack(group->index, key_tile, *group->packed, scratch);
+  execution_.Pack(group->index, key_tile, *group->own_packed, scratch);
   if (observer_ != nullptr) observer_->OnWorkDone({.busy_seconds = SecondsSince(start)});
   absl::MutexLock lock(&mutex_);
   ++group->finished_packs;
@@ -195,7 +198,7 @@ void Call::RunReadOnce(Range groups, Scratch& scratch) {
   Compute([&](absl::FunctionRef<bool()> give_up) {
     TileResult sum;
     for (std::int64_t group = groups.begin; group < groups.end; ++group) {
-      sum += execution_.PackAndCompute(group, give_up, scratch);
+      sum += execution_.ComputeReadOnce(group, give_up, scratch);
     }
     return sum;
   });

@@ -41,7 +41,8 @@ class Call final : public Work {
     // How many there are of either.
     std::int64_t packs = 0;
     std::int64_t computes = 0;
-    std::unique_ptr<PackedKv> packed;
+    const PackedKv* packed = nullptr;
+    std::unique_ptr<PackedKv> own_packed;  // null where it was packed before the call
     std::int64_t claimed_packs = 0;
     std::int64_t finished_packs = 0;
     std::int64_t claimed_computes = 0;
@@ -56,6 +57,8 @@ class Call final : public Work {
   // When all groups are finished.
   std::optional<Task> ClaimSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool StartNextGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Sets status_ where memory cannot be had.
+  bool MakeRoom(const Sequence& sequence, std::int64_t key_tiles, Group& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void RunPrepare();
   void RunPack(Group* group, std::int64_t key_tile, Scratch& scratch);

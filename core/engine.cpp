@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "core/call.h"
+#include "core/execute.h"
 #include "core/kernels/kernel_list.h"
 #include "core/machine.h"
+#include "core/pack_work.h"
 #include "core/plan.h"
 #include "core/summary_pass.h"
 #include "core/worker_pool.h"
@@ -20,8 +22,8 @@ namespace {
 constexpr std::array<ElementType, 3> kElementTypes = {ElementType::kFloat32, ElementType::kBfloat16,
                                                       ElementType::kFloat16};
 
-// How long a worker without work looks out for more: about what it takes to wake one that sleeps. Where there is but one
-// CPU, it would look in the way of who brings more.
+// How long a worker without work looks out for more: about what it takes to wake one that sleeps. Where there is but
+// one CPU, it would look in the way of who brings more.
 absl::Duration Lookout() { return AvailableCpus() > 1 ? absl::Microseconds(20) : absl::ZeroDuration(); }
 
 // The most keys that a batch entry has whose groups are not read once: what is read once is packed in the workers'
@@ -63,6 +65,15 @@ class Engine::Impl {
     return result;
   }
 
+  absl::StatusOr<std::unique_ptr<const PackedKeysValues>> Pack(const Problem& problem, const Tensors& tensors) {
+    Execution execution(problem, tensors, ProductsFor(problem.element_type));
+    if (absl::Status status = execution.Prepare(nullptr); !status.ok()) return status;
+    std::unique_ptr<PackedKeysValues> packed = PackedKeysValues::Make(problem, execution.plan());
+    if (packed == nullptr) return absl::ResourceExhaustedError("no memory for packed keys and values");
+    pool_.Run(std::make_unique<PackWork>(execution, *packed));
+    return packed;
+  }
+
   int worker_count() const { return pool_.worker_count(); }
 
  private:
@@ -96,6 +107,10 @@ void Engine::Start(const Problem& problem, const Tensors& tensors, CallOptions o
 
 absl::StatusOr<Report> Engine::Run(const Problem& problem, const Tensors& tensors, CallOptions options) {
   return impl_->Run(problem, tensors, std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<const PackedKeysValues>> Engine::Pack(const Problem& problem, const Tensors& tensors) {
+  return impl_->Pack(problem, tensors);
 }
 
 std::int64_t Engine::WorkingSizeBytes(const Problem& problem) const {

@@ -19,6 +19,7 @@
 
 #include "core/call_options.h"
 #include "core/observer.h"
+#include "core/packed_keys_values.h"
 #include "core/problem.h"
 #include "core/report.h"
 #include "core/tensors.h"
@@ -48,15 +49,19 @@ class Engine {
 
   using Done = std::function<void(absl::StatusOr<Report>)>;
 
-  // Starts a call and returns. `done` runs exactly once, on a worker or on a thread that waits in Run: with the report when every output is filled; with
-  // CANCELLED or DEADLINE_EXCEEDED when the call was given up, its outputs then being unspecified; with
-  // RESOURCE_EXHAUSTED when memory could not be had. When it runs, nothing touches the tensors any more. It must not
-  // block, and may start other calls.
+  // Starts a call and returns. `done` runs exactly once, on a worker or on a thread that waits in Run: with the report
+  // when every output is filled; with CANCELLED or DEADLINE_EXCEEDED when the call was given up, its outputs then being
+  // unspecified; with RESOURCE_EXHAUSTED when memory could not be had. When it runs, nothing touches the tensors any
+  // more. It must not block, and may start other calls.
   void Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done);
 
   // The same, waiting. Where a worker is idle, the calling thread computes in its stead, this call and others. Must not
   // be called from a `done`.
   absl::StatusOr<Report> Run(const Problem& problem, const Tensors& tensors, CallOptions options = {});
+
+  // Packs the problem's keys and values, of which it reads nothing else, for calls of this or another engine
+  // (Tensors::packed). RESOURCE_EXHAUSTED when memory could not be had. Waits as Run does.
+  absl::StatusOr<std::unique_ptr<const PackedKeysValues>> Pack(const Problem& problem, const Tensors& tensors);
 
   // The most memory that the call will hold beyond its tensors and the workers' scratch: its packed keys and values,
   // where they are read more than once, and what summaries need, which are each row's softmax and a few tiles a worker.

@@ -1,13 +1,16 @@
 #include "core/execute.h"
 
 #include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <functional>
 #include <limits>
 #include <numbers>
 
+#include "core/packed_keys_values.h"
 #include "core/scores.h"
 
 namespace attnd::core {
@@ -28,9 +31,14 @@ Execution::Execution(const Problem& problem, const Tensors& tensors, std::shared
       changes_scores_(ChangesScores(problem_)),
       scale_log2e_(ScaleToPowersOfTwo(problem_)) {}
 
-void Execution::Prepare(RowStates* row_states) {
+absl::Status Execution::Prepare(RowStates* row_states) {
   row_states_ = row_states;
-  operands_.Prepare();
+  try {
+    operands_.Prepare();
+  } catch (const std::exception& error) {
+    return absl::ResourceExhaustedError(absl::StrCat("the products could not be made: ", error.what()));
+  }
+  return absl::OkStatus();
 }
 
 // --- Packing ---
@@ -41,13 +49,26 @@ void Execution::Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed
   operands_.PackKeys(group, sequence, keys, packed.keys(key_tile), scratch);
   const kernels::ValueKinds kinds = operands_.PackValues(group, sequence, keys, packed.values(key_tile), scratch);
   packed.set_has_large_values(key_tile, kinds.large);
-  if (kinds.non_finite) packed.set_non_finite_sums(key_tile, ValuesOf(group).NonFiniteSums(keys));
+  if (kinds.non_finite) {
+    packed.set_non_finite_sums(key_tile, ValuesOf(group).NonFiniteSums(keys));
+    if (packed.keeps_plain_non_finite()) packed.set_plain_values(key_tile, ValuesOf(group).Rows(keys));
+  }
   if (key_tile == 0) FindMean(group, packed);
+}
+
+const PackedKv* Execution::PackedBefore(std::int64_t group) const {
+  return tensors_.packed != nullptr ? &tensors_.packed->group(group) : nullptr;
 }
 
 Values Execution::ValuesOf(std::int64_t group) const {
   return {problem_, tensors_.value, group / problem_.key_value_heads, SequenceOf(group),
           group % problem_.key_value_heads};
+}
+
+Values Execution::ValuesOfTile(std::int64_t group, std::int64_t key_tile, const PackedKv& packed) const {
+  const Range keys = KeyTileKeys(key_tile, SequenceOf(group).keys);
+  if (packed.keeps_plain_non_finite()) return {problem_, packed.plain_values(key_tile), keys.size()};
+  return ValuesOf(group).Part(keys);
 }
 
 void Execution::FindMean(std::int64_t group, PackedKv& packed) const {
@@ -78,9 +99,10 @@ TileResult Execution::Compute(std::int64_t group, std::int64_t query_tile, const
   return Attend(TileOf(group, query_tile), packed, [](std::int64_t) {}, give_up, scratch);
 }
 
-TileResult Execution::PackAndCompute(std::int64_t group, absl::FunctionRef<bool()> give_up, Scratch& scratch) const {
+TileResult Execution::ComputeReadOnce(std::int64_t group, absl::FunctionRef<bool()> give_up, Scratch& scratch) const {
   const Sequence sequence = SequenceOf(group);
   if (sequence.rows == 0) return {};
+  if (const PackedKv* packed = PackedBefore(group)) return Compute(group, 0, *packed, give_up, scratch);
   const GroupTile tile = TileOf(group, 0);
   PackedKv packed = PackedKv::OfOneTile(sequence, scratch.key_tile(), scratch.value_tile());
   if (sequence.keys > 0) FindMean(group, packed);
@@ -277,12 +299,13 @@ void Execution::FinishHead(const QueryTile& head, const PackedKv& packed, Scratc
 
 void Execution::AddNonFiniteValues(const GroupTile& tile, const PackedKv& packed, Scratch& scratch) const {
   const QueryTile& first = tile.first_head;
-  const Values values = ValuesOf(first.batch_entry * problem_.key_value_heads + first.key_value_head);
+  const std::int64_t group = first.batch_entry * problem_.key_value_heads + first.key_value_head;
   for (std::int64_t key_tile = 0; key_tile < TilesOf(first.sequence).packed_key_tiles; ++key_tile) {
     const std::vector<float>& sums = packed.non_finite_sums(key_tile);
     if (sums.empty()) continue;
     const Range keys = KeyTileKeys(key_tile, first.sequence.keys);
     if (CountHeadsThatSee(tile, keys, scratch) == 0) continue;
+    const Values values = ValuesOfTile(group, key_tile, packed);
     for (std::int64_t place = 0; place < tile.rows(); ++place) {
       float* output = scratch.sums() + place * plan().padded_value_head_size;
       const kernels::ColumnInterval visible = scratch.visibility.columns[static_cast<std::size_t>(place)];
@@ -292,7 +315,7 @@ void Execution::AddNonFiniteValues(const GroupTile& tile, const PackedKv& packed
         continue;
       }
       for (std::int64_t column = visible.begin; column < visible.end; ++column) {
-        if (bytes == nullptr || bytes[column] != 0) values.AddNonFinite(keys.begin + column, output);
+        if (bytes == nullptr || bytes[column] != 0) values.AddNonFinite(column, output);
       }
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/functional/function_ref.h>
+#include <absl/status/status.h>
 
 #include <cstdint>
 #include <memory>
@@ -49,24 +50,29 @@ class Execution {
   const Operands& operands() const { return operands_; }
 
   // Has the products made. Once, before all others. Every row's softmax will be noted in `row_states`, which is
-  // borrowed and may be null. Throws what oneDNN throws.
-  void Prepare(RowStates* row_states);
+  // borrowed and may be null. RESOURCE_EXHAUSTED where they could not be made.
+  absl::Status Prepare(RowStates* row_states);
 
   // Packs one key tile of a group.
   void Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed, Scratch& scratch) const;
+  // Those that came packed; null where none did.
+  const PackedKv* PackedBefore(std::int64_t group) const;
 
   // Computes one of the group's query tiles from packed keys and values that are complete. Asks `give_up` before each
   // key tile; where it says so, returns at once and leaves the outputs unspecified.
   TileResult Compute(std::int64_t group, std::int64_t query_tile, const PackedKv& packed,
                      absl::FunctionRef<bool()> give_up, Scratch& scratch) const;
-  // Computes the only query tile, if any, of a group that is read once, packing each key tile just before it is needed.
-  TileResult PackAndCompute(std::int64_t group, absl::FunctionRef<bool()> give_up, Scratch& scratch) const;
+  // Computes the only query tile, if any, of a group that is read once. What is not packed beforehand is packed tile by
+  // tile, each just before it is needed.
+  TileResult ComputeReadOnce(std::int64_t group, absl::FunctionRef<bool()> give_up, Scratch& scratch) const;
 
  private:
   // Makes a key tile ready to be read.
   using Load = absl::FunctionRef<void(std::int64_t key_tile)>;
 
   Values ValuesOf(std::int64_t group) const;
+  // Of a key tile, where they are not all finite.
+  Values ValuesOfTile(std::int64_t group, std::int64_t key_tile, const PackedKv& packed) const;
   // Where empty rows ask for it; of keys there must be some.
   void FindMean(std::int64_t group, PackedKv& packed) const;
 

@@ -42,9 +42,10 @@ TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
   for (std::int64_t entry = 0; entry < entries; ++entry) {
     const Sequence sequence = problem.SequenceAt(entry);
     const SequenceTiles tiles = TilesOf(sequence);
-    if (tiles.query_tiles == 0) continue;
-    most_rows = std::max(most_rows, QueryTileRows(0, sequence.rows).size());
-    AddRows(plan, sequence, rows);
+    if (tiles.query_tiles > 0) {
+      most_rows = std::max(most_rows, QueryTileRows(0, sequence.rows).size());
+      AddRows(plan, sequence, rows);
+    }
     if (tiles.key_tiles == 0) continue;
     for (const std::int64_t tile : {std::int64_t{0}, tiles.key_tiles - 1}) {
       const std::int64_t padded = plan.PaddedKeys(KeyTileKeys(tile, sequence.keys));

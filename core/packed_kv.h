@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -18,9 +19,14 @@ class PackedKv {
  public:
   // Null where the memory cannot be had.
   static std::unique_ptr<PackedKv> Make(const Plan& plan, const Sequence& sequence);
+  // The same, in memory of SizeBytes(plan, sequence) that is borrowed.
+  static PackedKv InMemory(const Plan& plan, const Sequence& sequence, std::byte* memory);
+  static std::int64_t SizeBytes(const Plan& plan, const Sequence& sequence);
   // One that holds a single key tile at a time, the one that was filled last, in memory that is borrowed: for a thread
   // that reads each tile once.
   static PackedKv OfOneTile(const Sequence& sequence, std::byte* keys, std::byte* values);
+
+  std::int64_t key_tiles() const { return static_cast<std::int64_t>(has_large_values_.size()); }
 
   // The panels of a key tile's keys, and of its values.
   std::byte* keys(std::int64_t key_tile) { return keys_ + key_tile * key_tile_size_bytes_; }
@@ -35,6 +41,17 @@ class PackedKv {
   }
   const std::vector<float>& non_finite_sums(std::int64_t key_tile) const {
     return non_finite_sums_[static_cast<std::size_t>(key_tile)];
+  }
+
+  // Where the values' tensor may be gone when they are read: a tile's values as they came, [keys, Dv], if some are not
+  // finite.
+  void KeepPlainNonFinite() { plain_values_.resize(has_large_values_.size()); }
+  bool keeps_plain_non_finite() const { return !plain_values_.empty(); }
+  void set_plain_values(std::int64_t key_tile, std::vector<std::byte> values) {
+    plain_values_[static_cast<std::size_t>(key_tile)] = std::move(values);
+  }
+  const std::byte* plain_values(std::int64_t key_tile) const {
+    return plain_values_[static_cast<std::size_t>(key_tile)].data();
   }
 
   // Among the tile's values are some so large that sums of them may overflow (kernels::kLargeValue).
@@ -53,6 +70,8 @@ class PackedKv {
   explicit PackedKv(std::int64_t tiles)
       : non_finite_sums_(static_cast<std::size_t>(tiles)), has_large_values_(static_cast<std::size_t>(tiles)) {}
 
+  void Place(const Plan& plan, std::byte* keys, std::byte* values);
+
   // From a tile to the next; 0 where all take the place of the first.
   std::int64_t key_tile_size_bytes_ = 0;
   std::int64_t value_tile_size_bytes_ = 0;
@@ -62,6 +81,7 @@ class PackedKv {
   AlignedBuffer own_keys_;
   AlignedBuffer own_values_;
   std::vector<std::vector<float>> non_finite_sums_;
+  std::vector<std::vector<std::byte>> plain_values_;
   std::vector<std::uint8_t> has_large_values_;  // bytes, which threads may write side by side
 };
 

@@ -8,6 +8,7 @@
 
 #include "core/kernels/softmax.h"
 #include "core/kernels/weight_sums.h"
+#include "core/packed_kv.h"
 
 namespace attnd::core {
 namespace {
@@ -80,13 +81,15 @@ void SummaryPiece::StartTopKeys(Range rows) {
 void SummaryPiece::ComputeProducts(RowTile& tile, Range keys, bool even_hidden, bool& is_packed) {
   weights_.Look(tile, keys, scratch_, own_.seen);
   if (!own_.seen.any && !even_hidden) return;
-  if (!is_packed) {
-    const std::int64_t key_value_head = tile.query_head / (problem_.query_heads / problem_.key_value_heads);
-    execution_.operands().PackKeys(tile.batch_entry * problem_.key_value_heads + key_value_head, sequence_, keys,
-                                   own_.packed_keys(), scratch_);
+  const std::int64_t key_value_head = tile.query_head / (problem_.query_heads / problem_.key_value_heads);
+  const std::int64_t group = tile.batch_entry * problem_.key_value_heads + key_value_head;
+  if (const PackedKv* packed = execution_.PackedBefore(group)) {
+    weights_.ComputeProducts(tile, keys, packed->keys(keys.begin / kKeyTileKeys), scratch_.scores());
+  } else {
+    if (!is_packed) execution_.operands().PackKeys(group, sequence_, keys, own_.packed_keys(), scratch_);
     is_packed = true;
+    weights_.ComputeProducts(tile, keys, own_.packed_keys(), scratch_.scores());
   }
-  weights_.ComputeProducts(tile, keys, own_.packed_keys(), scratch_.scores());
   ++computed_tiles_;
 }
 

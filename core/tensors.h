@@ -7,6 +7,8 @@
 
 namespace attnd::core {
 
+class PackedKeysValues;
+
 // What a problem may come with. Query, key and value always do.
 enum class Input : std::uint8_t {
   kQuery,
@@ -76,6 +78,9 @@ struct Tensors {
   const void* query = nullptr;
   const void* key = nullptr;
   const void* value = nullptr;
+  // Instead of key and value, which are not read then: the same, packed by Engine::Pack. May be used by several calls
+  // at a time.
+  const PackedKeysValues* packed = nullptr;
   const std::uint8_t* mask = nullptr;
   const void* bias = nullptr;  // of the bias' own element type
   const std::int32_t* query_segment_ids = nullptr;

@@ -22,13 +22,20 @@ const std::byte* HeadData(const Problem& problem, const void* data, std::int64_t
 
 Values::Values(const Problem& problem, const void* data, std::int64_t batch_entry, const Sequence& sequence,
                std::int64_t head)
-    : problem_(problem), keys_(sequence.keys), head_data_(HeadData(problem, data, batch_entry, sequence, head)) {}
+    : Values(problem, HeadData(problem, data, batch_entry, sequence, head), sequence.keys, problem.value_strides.row) {}
+
+Values::Values(const Problem& problem, const std::byte* rows, std::int64_t keys)
+    : Values(problem, rows, keys, problem.value_head_size) {}
+
+Values Values::Part(Range keys) const { return {problem_, At(keys.begin, 0), keys.size(), row_stride_}; }
+
+const std::byte* Values::At(std::int64_t key, std::int64_t first) const {
+  return data_ + (key * row_stride_ + first) * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type));
+}
 
 std::int64_t Values::Load(std::int64_t key, std::int64_t first, float* chunk) const {
   const std::int64_t count = std::min(kChunk, problem_.value_head_size - first);
-  const std::int64_t element = key * problem_.value_strides.row + first;
-  const std::byte* from = head_data_ + element * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type));
-  kernels::ToFloat32(problem_.element_type, from, count, chunk);
+  kernels::ToFloat32(problem_.element_type, At(key, first), count, chunk);
   return count;
 }
 
@@ -55,6 +62,16 @@ void Values::AddNonFinite(std::int64_t key, float* sums) const {
     std::transform(chunk.begin(), chunk.begin() + count, sums + first, sums + first,
                    [](float value, float sum) { return std::isfinite(value) ? sum : sum + value; });
   }
+}
+
+std::vector<std::byte> Values::Rows(Range keys) const {
+  const std::int64_t row_size_bytes =
+      problem_.value_head_size * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type));
+  std::vector<std::byte> rows(static_cast<std::size_t>(keys.size() * row_size_bytes));
+  for (std::int64_t key = keys.begin; key < keys.end; ++key) {
+    std::copy_n(At(key, 0), row_size_bytes, rows.data() + (key - keys.begin) * row_size_bytes);
+  }
+  return rows;
 }
 
 std::vector<float> Values::NonFiniteSums(Range keys) const {

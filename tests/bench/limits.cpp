@@ -1,13 +1,16 @@
 #include "tests/bench/limits.h"
 
+#include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
+#include "core/aligned_buffer.h"
 #include "tests/bench/gemm.h"
 #include "tests/bench/vector_work.h"
 
@@ -73,9 +76,13 @@ double ProductRate(core::ElementType type, int threads) {
 double ReadRate(int threads) {
   return Rate(threads, [] {
     // A thread's own: what another has just read would come from the cache that they share.
-    const auto memory = std::make_shared<const std::vector<float>>(kReadFloats, 1.0F);
+    const std::shared_ptr<std::byte[]> memory = core::AllocateAligned(kReadFloats * sizeof(float));
+    if (memory == nullptr) throw std::bad_alloc();
+    auto* const numbers = reinterpret_cast<float*>(memory.get());
+    std::fill_n(numbers, kReadFloats, 1.0F);
     const auto sum = std::make_shared<volatile float>();
-    return Part{.run = [=] { *sum = Sum(memory->data(), kReadFloats); }, .units = double{kReadFloats * sizeof(float)}};
+    return Part{.run = [memory, numbers, sum] { *sum = Sum(numbers, kReadFloats); },
+                .units = double{kReadFloats * sizeof(float)}};
   });
 }
 

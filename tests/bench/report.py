@@ -30,8 +30,6 @@ def number(value):
 def line(results, row, dtype, threads):
     """A row of the table."""
     ours = find(results, row, dtype, threads, "attnd")
-    if "cannot" in ours:
-        return "| " + " | ".join([row, dtype] + ["–"] * (4 + len(PEERS))) + " |"
     unit = "GB/s" if ours["kind"] == "decode" else "GF/s"
     cells = [row, dtype, number(ours["milliseconds"]), f"±{ours['spread'] * 50:.0f} %", f"{ours['rate'] / 1e9:.0f} {unit}",
              f"{ours['limit_share']:.0%}"]
@@ -111,9 +109,6 @@ def goals_table(results, machine):
     lines = ["| row | type | threads | goal | reached | |", "|---" * 6 + "|"]
     for ours in results:
         if ours["who"] != "attnd":
-            continue
-        if "cannot" in ours:
-            lines.append(f"| {ours['row']} | {ours['dtype']} | {ours['threads']} | to be measured | {ours['cannot']} | not met |")
             continue
         dense_name = DENSE_ROWS.get(ours["row"])
         dense = find(results, dense_name, ours["dtype"], ours["threads"], "attnd") if dense_name else None

@@ -1,0 +1,53 @@
+// The keys and values of a whole problem, packed once and read by many calls: what a cache of them holds.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/packed_kv.h"
+#include "core/plan.h"
+#include "core/problem.h"
+
+namespace attnd::core {
+
+// Engine::Pack makes it; then constant, and thread-safe.
+class PackedKeysValues {
+ public:
+  // With room for those of the problem. Null where the memory cannot be had.
+  static std::unique_ptr<PackedKeysValues> Make(const Problem& problem, const Plan& plan);
+
+  // Whether the problem can be computed from it: its keys and values must have the type, the sizes and the offsets of
+  // those that were packed, and empty rows get the mean of all values only where they did there. Queries, masks,
+  // lengths and what is returned may differ. INVALID_ARGUMENT otherwise.
+  absl::Status CheckFits(const Problem& problem) const;
+
+  // Memory that it holds, but for what it keeps of values that are not finite.
+  std::int64_t size_bytes() const { return size_bytes_; }
+
+  // By group (plan.h).
+  PackedKv& group(std::int64_t index) { return groups_[static_cast<std::size_t>(index)]; }
+  const PackedKv& group(std::int64_t index) const { return groups_[static_cast<std::size_t>(index)]; }
+
+ private:
+  explicit PackedKeysValues(const Problem& problem);
+
+  // As in Problem.
+  const ElementType element_type_;
+  const std::int64_t batch_;
+  const std::int64_t key_value_heads_;
+  const std::int64_t keys_;
+  const std::int64_t head_size_;
+  const std::int64_t value_head_size_;
+  const std::vector<std::int64_t> key_offsets_;
+  const EmptyRow empty_row_;
+
+  std::int64_t size_bytes_ = 0;
+  AlignedBuffer memory_;  // of all groups together, so that it may be in huge pages
+  std::vector<PackedKv> groups_;
+};
+
+}  // namespace attnd::core
