@@ -185,10 +185,8 @@ void Execution::StartTile(const GroupTile& tile, Scratch& scratch) const {
   auto* query = static_cast<std::byte*>(scratch.query());
   for (std::int64_t h = 0; h < tile.heads; ++h) {
     const QueryTile head = tile.Head(h);
-    for (std::int64_t row = head.rows.begin; row < head.rows.end; ++row) {
-      operands_.LoadQuery(head.batch_entry, head.query_head, head.sequence, row, query);
-      query += operands_.QuerySizeBytes();
-    }
+    operands_.LoadQueries(head.batch_entry, head.query_head, head.sequence, head.rows,
+                          query + head.first * operands_.QuerySizeBytes());
     // A sink is a key of this score, which every row sees and whose value is 0.
     const float sink =
         problem_.sinks.empty() ? kMinusInfinity : problem_.sinks[static_cast<std::size_t>(head.query_head)];
@@ -277,12 +275,12 @@ bool Execution::IsEmpty(const QueryTile& head, std::int64_t row, const Scratch& 
 }
 
 void Execution::FinishTile(const GroupTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const {
-  for (std::int64_t place = 0; place < tile.rows(); ++place) {
-    const auto i = static_cast<std::size_t>(place);
-    if (scratch.seen[i] == 0) continue;
-    float* sums = scratch.sums() + place * plan().padded_value_head_size;
-    kernels::DivideRow(sums, problem_.value_head_size, scratch.sum[i] * scratch.weights_factor, sums);
+  // Of rows without a visible key the sums are 0.
+  std::array<float, kQueryTileRows> divisors;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(tile.rows()); ++i) {
+    divisors[i] = scratch.seen[i] != 0 ? scratch.sum[i] * scratch.weights_factor : 1;
   }
+  kernels::DivideRows(scratch.sums(), tile.rows(), plan().padded_value_head_size, divisors.data());
   AddNonFiniteValues(tile, packed, scratch);
   if (tensors_.weights != nullptr) FinishWeights(tile, scratch);
   for (std::int64_t h = 0; h < tile.heads; ++h) FinishHead(tile.Head(h), packed, scratch, result);
@@ -290,11 +288,16 @@ void Execution::FinishTile(const GroupTile& tile, const PackedKv& packed, Scratc
 
 void Execution::FinishHead(const QueryTile& head, const PackedKv& packed, Scratch& scratch, TileResult& result) const {
   for (std::int64_t row = 0; row < head.rows.size(); ++row) {
-    if (IsEmpty(head, row, scratch)) ++result.empty_rows;
-    FinishOutput(head, row, packed, scratch);
+    if (IsEmpty(head, row, scratch)) {
+      ++result.empty_rows;
+      if (problem_.empty_row == EmptyRow::kMeanOfAllValues) {
+        std::copy(packed.value_mean.begin(), packed.value_mean.end(), SumsRow(head, row, scratch));
+      }
+    }
     if (tensors_.log_sum_exp != nullptr) FinishLogSumExp(head, row, scratch);
     if (row_states_ != nullptr) FinishState(head, row, scratch);
   }
+  StoreOutput(head, scratch);
 }
 
 void Execution::AddNonFiniteValues(const GroupTile& tile, const PackedKv& packed, Scratch& scratch) const {
@@ -360,17 +363,19 @@ void Execution::FillOtherWeights(const QueryTile& head, const Scratch& scratch) 
   }
 }
 
-void Execution::FinishOutput(const QueryTile& head, std::int64_t row, const PackedKv& packed, Scratch& scratch) const {
-  float* output = SumsRow(head, row, scratch);
-  // Of rows without a visible key the sums are 0.
-  if (IsEmpty(head, row, scratch) && problem_.empty_row == EmptyRow::kMeanOfAllValues) {
-    std::copy(packed.value_mean.begin(), packed.value_mean.end(), output);
+void Execution::StoreOutput(const QueryTile& head, Scratch& scratch) const {
+  const auto output_row = [&](std::int64_t row) {
+    const std::int64_t element = ElementOf(problem_.output_strides, head.batch_entry, head.query_head,
+                                           head.sequence.first_row + head.rows.begin + row);
+    return static_cast<std::byte*>(tensors_.output) +
+           element * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type));
+  };
+  const std::int64_t size = problem_.value_head_size;
+  const bool are_dense = problem_.output_strides.row == size && plan().padded_value_head_size == size;
+  const std::int64_t rows_at_once = are_dense ? head.rows.size() : 1;
+  for (std::int64_t row = 0; row < head.rows.size(); row += rows_at_once) {
+    kernels::FromFloat32(SumsRow(head, row, scratch), rows_at_once * size, problem_.element_type, output_row(row));
   }
-  const std::int64_t element = ElementOf(problem_.output_strides, head.batch_entry, head.query_head,
-                                         head.sequence.first_row + head.rows.begin + row);
-  kernels::FromFloat32(output, problem_.value_head_size, problem_.element_type,
-                       static_cast<std::byte*>(tensors_.output) +
-                           element * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type)));
 }
 
 void Execution::FinishLogSumExp(const QueryTile& head, std::int64_t row, Scratch& scratch) const {

@@ -100,7 +100,7 @@ class Execution {
   void FinishWeights(const GroupTile& tile, Scratch& scratch) const;
   void FinishWeightsOfHead(const QueryTile& head, Range keys, bool is_hidden, Scratch& scratch) const;
   void FillOtherWeights(const QueryTile& head, const Scratch& scratch) const;
-  void FinishOutput(const QueryTile& head, std::int64_t row, const PackedKv& packed, Scratch& scratch) const;
+  void StoreOutput(const QueryTile& head, Scratch& scratch) const;
   void FinishLogSumExp(const QueryTile& head, std::int64_t row, Scratch& scratch) const;
   void FinishState(const QueryTile& head, std::int64_t row, const Scratch& scratch) const;
 

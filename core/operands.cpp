@@ -116,6 +116,21 @@ void Operands::LoadQuery(std::int64_t batch_entry, std::int64_t query_head, cons
           plan_.padded_head_size, to);
 }
 
+void Operands::LoadQueries(std::int64_t batch_entry, std::int64_t query_head, const Sequence& sequence, Range rows,
+                           void* to) const {
+  if (rows.end <= sequence.query_length &&
+      AreOperands(problem_.query_strides, problem_.head_size, plan_.padded_head_size)) {
+    std::memcpy(to,
+                Row(tensors_.query, problem_.query_strides, batch_entry, query_head, sequence.first_row + rows.begin),
+                static_cast<std::size_t>(rows.size() * QuerySizeBytes()));
+    return;
+  }
+  auto* query = static_cast<std::byte*>(to);
+  for (std::int64_t row = rows.begin; row < rows.end; ++row, query += QuerySizeBytes()) {
+    LoadQuery(batch_entry, query_head, sequence, row, query);
+  }
+}
+
 void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
                         Scratch& scratch) const {
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
@@ -143,28 +158,41 @@ void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys
   }
 }
 
+void Operands::LoadValues(std::int64_t group, const Sequence& sequence, Range keys, Range columns,
+                          std::int64_t padded_columns, std::byte* to) const {
+  const auto row_of = [&](std::int64_t key) {
+    return Row(tensors_.value, problem_.value_strides, group / problem_.key_value_heads,
+               group % problem_.key_value_heads, sequence.first_key + key) +
+           columns.begin * element_size_bytes_;
+  };
+  const std::int64_t row_size_bytes = padded_columns * operand_size_bytes_;
+  const std::int64_t size_bytes = keys.size() * row_size_bytes;
+  if (AreOperands(problem_.value_strides, problem_.value_head_size, padded_columns)) {
+    std::memcpy(to, row_of(keys.begin), static_cast<std::size_t>(size_bytes));
+  } else {
+    for (std::int64_t row = 0; row < keys.size(); ++row) {
+      LoadRow(row_of(keys.begin + row), columns.size(), padded_columns, to + row * row_size_bytes);
+    }
+  }
+  std::memset(to + size_bytes, 0, static_cast<std::size_t>(plan_.PaddedKeys(keys) * row_size_bytes - size_bytes));
+}
+
 kernels::ValueKinds Operands::PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
                                          Scratch& scratch) const {
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
   const kernels::TileProducts& products = ProductsFor(padded_keys);
   kernels::ValueKinds kinds;
   for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(plan_.padded_value_head_size); ++panel) {
-    const std::int64_t columns = kernels::TileProducts::PanelColumns(plan_.padded_value_head_size, panel);
+    const std::int64_t padded_columns = kernels::TileProducts::PanelColumns(plan_.padded_value_head_size, panel);
     const std::int64_t first = panel * kernels::kPanelColumns;
-    const std::int64_t count = std::min(columns, problem_.value_head_size - first);
-    const std::int64_t row_size_bytes = columns * operand_size_bytes_;
+    const Range columns{.begin = first, .end = std::min(first + padded_columns, problem_.value_head_size)};
     std::byte* plain = products.packs_values() ? static_cast<std::byte*>(scratch.panel()) : packed;
-    for (std::int64_t row = 0; row < padded_keys; ++row) {
-      const std::int64_t key = std::min(keys.begin + row, keys.end - 1);
-      const std::byte* from = Row(tensors_.value, problem_.value_strides, group / problem_.key_value_heads,
-                                  group % problem_.key_value_heads, sequence.first_key + key);
-      LoadRow(from + first * element_size_bytes_, row < keys.size() ? count : 0, columns, plain + row * row_size_bytes);
-    }
-    const auto panel_kinds = kernels::ReplaceNonFinite(plan_.operand_type, plain, padded_keys * columns);
+    LoadValues(group, sequence, keys, columns, padded_columns, plain);
+    const auto panel_kinds = kernels::ReplaceNonFinite(plan_.operand_type, plain, padded_keys * padded_columns);
     kinds.non_finite |= panel_kinds.non_finite;
     kinds.large |= panel_kinds.large;
     if (products.packs_values()) products.PackValuePanel(panel, plain, packed);
-    packed += padded_keys * row_size_bytes;
+    packed += padded_keys * padded_columns * operand_size_bytes_;
   }
   return kinds;
 }

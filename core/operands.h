@@ -42,6 +42,10 @@ class Operands {
   // How many bytes that takes.
   std::int64_t QuerySizeBytes() const { return plan_.padded_head_size * operand_size_bytes_; }
 
+  // Rows that follow each other.
+  void LoadQueries(std::int64_t batch_entry, std::int64_t query_head, const Sequence& sequence, Range rows,
+                   void* to) const;
+
   // One key tile of a group's keys and values.
   void PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed, Scratch& scratch) const;
   kernels::ValueKinds PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
@@ -52,6 +56,13 @@ class Operands {
                        std::int64_t row) const;
   // Whether rows of so many elements are as the products take them.
   bool IsOperand(std::int64_t size, std::int64_t padded_size) const;
+  // Some columns of a key tile's values, plain and dense, filled up with zeros.
+  void LoadValues(std::int64_t group, const Sequence& sequence, Range keys, Range columns, std::int64_t padded_columns,
+                  std::byte* to) const;
+  // Whether rows of a tensor, taken together, are as the products take them.
+  bool AreOperands(const Strides& strides, std::int64_t size, std::int64_t padded_size) const {
+    return IsOperand(size, padded_size) && strides.row == size;
+  }
   // Converts a row to the products' type and fills it up with zeros.
   void LoadRow(const void* from, std::int64_t count, std::int64_t padded_count, void* to) const;
 

@@ -238,6 +238,16 @@ void ScaleRowsImpl(float* matrix, std::int64_t rows, std::int64_t columns, const
   }
 }
 
+void DivideRowsImpl(float* matrix, std::int64_t rows, std::int64_t columns, const float* divisors) {
+  const F32 d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Vec divisor = hn::Set(d, divisors[r]);
+    float* row = matrix + r * columns;
+    for (std::int64_t c = 0; c < columns; c += lanes) hn::StoreU(hn::Div(hn::LoadU(d, row + c), divisor), d, row + c);
+  }
+}
+
 // to[i] = change(from[i]), converting. The last elements go through whole vectors as well, in memory of our own.
 template <typename From, typename To, typename Change>
 HWY_INLINE void ForEach(const From* from, std::int64_t count, To* to, Change change) {
@@ -365,6 +375,7 @@ namespace attnd::core::kernels {
 
 HWY_EXPORT(UpdateSoftmaxImpl);
 HWY_EXPORT(ScaleRowsImpl);
+HWY_EXPORT(DivideRowsImpl);
 HWY_EXPORT(DivideRowImpl);
 HWY_EXPORT(ScoresToWeightsImpl);
 HWY_EXPORT(ToFloat32Impl);
@@ -377,6 +388,10 @@ void UpdateSoftmax(const SoftmaxTile& tile) { HWY_DYNAMIC_DISPATCH(UpdateSoftmax
 
 void ScaleRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* factor) {
   HWY_DYNAMIC_DISPATCH(ScaleRowsImpl)(matrix, rows, columns, factor);
+}
+
+void DivideRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* divisors) {
+  HWY_DYNAMIC_DISPATCH(DivideRowsImpl)(matrix, rows, columns, divisors);
 }
 
 void DivideRow(const float* from, std::int64_t columns, float divisor, float* to) {

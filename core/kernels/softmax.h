@@ -51,6 +51,9 @@ void UpdateSoftmax(const SoftmaxTile& tile);
 // row[c] *= factor[r] for a dense rows × columns matrix; columns is a multiple of 16.
 void ScaleRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* factor);
 
+// row[c] /= divisors[r], as above.
+void DivideRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* divisors);
+
 // to[c] = from[c] / divisor.
 void DivideRow(const float* from, std::int64_t columns, float divisor, float* to);
 

@@ -104,6 +104,17 @@ TEST_P(PackedTest, ServesOtherQueriesMasksAndLengths) {
   }
 }
 
+TEST_P(PackedTest, EmptyRowsAreAsTheCallAsks) {
+  AttentionCase attention = Make(kSizes);
+  attention.description.mask.key_lengths = {{0, 300}};
+  attention.description.empty_row = core::EmptyRow::kMeanOfAllValues;
+  const Packed packed = Pack(engine_, attention);
+  ASSERT_NE(packed, nullptr);
+  ExpectSameBits(engine_, attention, *packed);
+  attention.description.empty_row = core::EmptyRow::kZero;
+  ExpectSameBits(engine_, attention, *packed);
+}
+
 TEST_P(PackedTest, TakesAsMuchMemoryAsItsKeysAndValues) {
   Sizes sizes = kSizes;
   sizes.keys = 1024;
