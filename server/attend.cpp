@@ -46,8 +46,8 @@ std::int64_t SizeBytes(const core::PerOutput<core::AnswerTensor>& answer) {
                          [](std::int64_t sum, const core::AnswerTensor& t) { return AddSizes(sum, t.size_bytes); });
 }
 
-absl::Status AllocateInto(TensorMemory& buffer, std::int64_t size_bytes) {
-  absl::StatusOr<TensorMemory> allocated = TensorMemory::Allocate(size_bytes);
+absl::Status AllocateInto(TensorMemory& buffer, std::int64_t size_bytes, KeptMemory& kept) {
+  absl::StatusOr<TensorMemory> allocated = TensorMemory::Allocate(size_bytes, kept);
   if (!allocated.ok()) return allocated.status();
   buffer = *std::move(allocated);
   return absl::OkStatus();
@@ -108,12 +108,13 @@ absl::Status AttendCall::Reserve(const core::ProblemDescription& description) {
 }
 
 absl::Status AttendCall::Allocate(const core::ProblemDescription& description) {
+  KeptMemory& kept = *context().kept_memory;
   absl::Status status;
   for (const Input input : core::kInputs) {
-    if (status.ok()) status = AllocateInto(inputs_->tensors[input], description.size_bytes[input]);
+    if (status.ok()) status = AllocateInto(inputs_->tensors[input], description.size_bytes[input], kept);
   }
   for (const Output output : core::kOutputs) {
-    if (status.ok()) status = AllocateInto(answer_->tensors[output], answer_->descriptions[output].size_bytes);
+    if (status.ok()) status = AllocateInto(answer_->tensors[output], answer_->descriptions[output].size_bytes, kept);
   }
   return status;
 }

@@ -13,6 +13,7 @@
 #include "core/call_options.h"
 #include "core/engine.h"
 #include "server/admission.h"
+#include "server/kept_memory.h"
 #include "server/metrics.h"
 #include "server/send_queues.h"
 
@@ -22,6 +23,7 @@ namespace attnd::server {
 struct AttendContext {
   core::Engine* engine = nullptr;
   Admission* admission = nullptr;
+  KeptMemory* kept_memory = nullptr;
   Metrics* metrics = nullptr;
   // For the interfaces, which must not end a call before its answer has arrived while these are watched.
   const SendQueues* send_queues = nullptr;

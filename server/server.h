@@ -73,6 +73,7 @@ class Server {
   Metrics metrics_;
   CallTracker calls_;
   Admission admission_;
+  KeptMemory kept_memory_;
   SendQueues send_queues_;
   core::Engine engine_;
   const AttendContext context_;

@@ -4,10 +4,10 @@
 
 namespace attnd::server {
 
-absl::StatusOr<TensorMemory> TensorMemory::Allocate(std::int64_t size_bytes) {
+absl::StatusOr<TensorMemory> TensorMemory::Allocate(std::int64_t size_bytes, KeptMemory& kept) {
   TensorMemory memory;
   if (size_bytes == 0) return memory;
-  memory.data_ = core::AllocateAligned(static_cast<std::size_t>(size_bytes));
+  memory.data_ = kept.Take(static_cast<std::size_t>(size_bytes));
   if (memory.data_ == nullptr) {
     return absl::ResourceExhaustedError(absl::StrCat("memory: ", size_bytes, " bytes for a tensor could not be had"));
   }

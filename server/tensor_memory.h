@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/aligned_buffer.h"
+#include "server/kept_memory.h"
 
 namespace attnd::server {
 
@@ -17,13 +17,13 @@ class TensorMemory {
   TensorMemory() = default;
 
   // RESOURCE_EXHAUSTED where the memory cannot be had. 0 bytes give empty memory, whose data() is null.
-  static absl::StatusOr<TensorMemory> Allocate(std::int64_t size_bytes);
+  static absl::StatusOr<TensorMemory> Allocate(std::int64_t size_bytes, KeptMemory& kept);
 
   std::byte* data() const { return data_.get(); }
   std::int64_t size_bytes() const { return size_bytes_; }
 
  private:
-  core::AlignedBuffer data_;
+  KeptMemory::Memory data_;
   std::int64_t size_bytes_ = 0;
 };
 

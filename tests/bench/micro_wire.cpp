@@ -68,10 +68,11 @@ absl::Status DecodeInto(grpc::ByteBuffer& message, const server::InputMemory& me
 void Decode(benchmark::State& state, const SelfAttention& sizes) {
   const core::ProblemDescription description = Describe(sizes);
   grpc::ByteBuffer message = MakeRequest(description);
+  server::KeptMemory kept(0);
   core::PerInput<server::TensorMemory> tensors;
   server::InputMemory memory;
   for (const core::Input input : core::kInputs) {
-    tensors[input] = server::TensorMemory::Allocate(description.size_bytes[input]).value();
+    tensors[input] = server::TensorMemory::Allocate(description.size_bytes[input], kept).value();
     memory[input] = tensors[input].data();
   }
   for (auto _ : state) {
@@ -85,9 +86,10 @@ void Decode(benchmark::State& state, const SelfAttention& sizes) {
 void Encode(benchmark::State& state, const SelfAttention& sizes) {
   const core::ProblemDescription description = Describe(sizes);
   const std::int64_t size_bytes = description.size_bytes[core::Input::kQuery];
+  server::KeptMemory kept(0);
   const auto answer = std::make_shared<server::Answer>();
   answer->descriptions[core::Output::kOutput] = {.description = description.query, .size_bytes = size_bytes};
-  answer->tensors[core::Output::kOutput] = server::TensorMemory::Allocate(size_bytes).value();
+  answer->tensors[core::Output::kOutput] = server::TensorMemory::Allocate(size_bytes, kept).value();
   double message_bytes = 0;
   for (auto _ : state) {
     message_bytes = static_cast<double>(wire::Encode(answer, /*encode_seconds=*/0).Length());

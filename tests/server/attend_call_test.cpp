@@ -69,9 +69,11 @@ class AttendCallTest : public ::testing::Test {
 
   Metrics metrics_{"", ""};
   Admission admission_{kLimitBytes};
+  KeptMemory kept_memory_{0};
   core::Engine engine_{{.worker_count = 1, .observer = &metrics_}};
   const AttendContext context_{.engine = &engine_,
                                .admission = &admission_,
+                               .kept_memory = &kept_memory_,
                                .metrics = &metrics_,
                                .max_message_bytes = kLimitBytes,
                                .max_in_flight_bytes = kLimitBytes};

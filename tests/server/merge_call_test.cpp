@@ -36,7 +36,9 @@ class MergeCallTest : public ::testing::Test {
 
   Metrics metrics_{"", ""};
   Admission admission_{kLimitBytes};
-  const AttendContext context_{.admission = &admission_, .metrics = &metrics_, .max_message_bytes = kLimitBytes};
+  KeptMemory kept_memory_{0};
+  const AttendContext context_{
+      .admission = &admission_, .kept_memory = &kept_memory_, .metrics = &metrics_, .max_message_bytes = kLimitBytes};
 };
 
 TEST_F(MergeCallTest, HoldsTheMessageThenTheTensorsThenTheAnswer) {

@@ -16,7 +16,8 @@ namespace {
 using core::Output;
 
 TensorMemory Filled(std::int64_t size_bytes, char first) {
-  TensorMemory memory = *TensorMemory::Allocate(size_bytes);
+  static KeptMemory kept(0);
+  TensorMemory memory = *TensorMemory::Allocate(size_bytes, kept);
   for (std::int64_t i = 0; i < size_bytes; ++i) memory.data()[i] = static_cast<std::byte>(first + i % 61);
   return memory;
 }
