@@ -1,10 +1,28 @@
 #include "server/kept_memory.h"
 
+#ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
+#endif
 
 #include <utility>
 
 namespace attnd::server {
+namespace {
+
+// Nobody has memory that is kept, and the address sanitizer should see who uses it all the same.
+void Forbid([[maybe_unused]] const std::byte* memory, [[maybe_unused]] std::size_t size_bytes) {
+#ifdef __SANITIZE_ADDRESS__
+  ASAN_POISON_MEMORY_REGION(memory, size_bytes);
+#endif
+}
+
+void Allow([[maybe_unused]] const std::byte* memory, [[maybe_unused]] std::size_t size_bytes) {
+#ifdef __SANITIZE_ADDRESS__
+  ASAN_UNPOISON_MEMORY_REGION(memory, size_bytes);
+#endif
+}
+
+}  // namespace
 
 void KeptMemory::GiveBack::operator()(std::byte* memory) const {
   core::AlignedBuffer buffer(memory);
@@ -40,7 +58,7 @@ KeptMemory::Block KeptMemory::FindKept(std::size_t size_bytes) {
   Block found = std::move(*best);
   blocks_.erase(best);
   kept_bytes_ -= found.size_bytes;
-  ASAN_UNPOISON_MEMORY_REGION(found.memory.get(), found.size_bytes);
+  Allow(found.memory.get(), found.size_bytes);
   return found;
 }
 
@@ -52,11 +70,10 @@ void KeptMemory::Keep(Block block) {
     dropped.push_back(std::move(blocks_.front()));
     blocks_.pop_front();
     kept_bytes_ -= dropped.back().size_bytes;
-    ASAN_UNPOISON_MEMORY_REGION(dropped.back().memory.get(), dropped.back().size_bytes);
+    Allow(dropped.back().memory.get(), dropped.back().size_bytes);
   }
   kept_bytes_ += block.size_bytes;
-  // Nobody has it, and the address sanitizer should see who uses it all the same.
-  ASAN_POISON_MEMORY_REGION(block.memory.get(), block.size_bytes);
+  Forbid(block.memory.get(), block.size_bytes);
   blocks_.push_back(std::move(block));
 }
 
@@ -65,7 +82,7 @@ void KeptMemory::DropAll() {
   absl::MutexLock lock(&mutex_);
   dropped.swap(blocks_);
   kept_bytes_ = 0;
-  for (const Block& block : dropped) ASAN_UNPOISON_MEMORY_REGION(block.memory.get(), block.size_bytes);
+  for (const Block& block : dropped) Allow(block.memory.get(), block.size_bytes);
 }
 
 }  // namespace attnd::server

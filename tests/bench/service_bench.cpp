@@ -297,7 +297,7 @@ int main() {
   attnd::bench::Bench bench;
   std::string line;
   while (std::getline(std::cin, line)) {
-    std::cout << attnd::bench::Answer(bench, nlohmann::json::parse(line)) << std::endl;
+    std::cout << attnd::bench::Answer(bench, nlohmann::json::parse(line)) << '\n' << std::flush;
   }
   return 0;
 }
