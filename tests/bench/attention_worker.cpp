@@ -1,8 +1,9 @@
 // Measures attnd's core, and what the machine can do. Reads a command of JSON a line, and answers each with a line, as
 // measure.py does for others; and besides
 //
-//   {"do": "limits", "type": "float32", "threads": 1}  →  {"operations": …, "read_bytes": …, "exponentials": …} a
-//   second
+//   {"do": "limits", "type": "float32", "threads": 1}  →  {"operations": …, "read_bytes": …, "write_bytes": …,
+//   "exponentials": …} a second
+//   {"do": "memory"}  →  {"grown_bytes": by how much a call's peak is above what the process held before}
 //   {"do": "machine"}  →  {"instruction_set": …, "multiplies": [types that kernels multiply as they are]}
 #include <sched.h>
 
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -81,6 +83,16 @@ std::int64_t SizeBytes(const core::TensorDescription& tensor) {
   return size_bytes;
 }
 
+// What the kernel says of this process's memory.
+std::int64_t StatusBytes(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  std::int64_t kibibytes = 0;
+  for (std::string word; status >> word;) {
+    if (word == field && status >> kibibytes) return kibibytes * 1024;
+  }
+  throw std::runtime_error("no " + field + " in /proc/self/status");
+}
+
 // A problem with its tensors.
 class Call {
  public:
@@ -114,6 +126,7 @@ class Call {
   std::byte* Allocate(std::int64_t size_bytes) {
     buffers_.push_back(core::AllocateAligned(static_cast<std::size_t>(size_bytes)));
     if (buffers_.back() == nullptr) throw std::bad_alloc();
+    std::memset(buffers_.back().get(), 0, static_cast<std::size_t>(size_bytes));
     return buffers_.back().get();
   }
 
@@ -161,6 +174,7 @@ class Worker {
     if (what == "prepare") return Prepare(command);
     if (what == "run") return Run(command.at("seconds"));
     if (what == "output") return WriteOutput(command.at("file"));
+    if (what == "memory") return Memory();
     if (what == "limits") return Limits(TypeNamed(command.at("type")), command.at("threads"));
     if (what == "machine") return Machine();
     throw std::runtime_error("unknown command " + what);
@@ -192,6 +206,13 @@ class Worker {
       taken.push_back(since(begin));
     } while (since(start) < seconds);
     return {{"seconds", taken}, {"kernel", kernel_}};
+  }
+
+  json Memory() {
+    const std::int64_t before_bytes = StatusBytes("VmRSS:");
+    std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins here (proc(5))
+    Run(0);
+    return {{"grown_bytes", StatusBytes("VmHWM:") - before_bytes}};
   }
 
   json WriteOutput(const std::string& file) const {
@@ -226,6 +247,7 @@ class Worker {
     const ElementType operand_type = Multiplies(type) ? type : ElementType::kFloat32;
     return {{"operations", ProductRate(operand_type, threads)},
             {"read_bytes", ReadRate(threads)},
+            {"write_bytes", WriteRate(threads)},
             {"exponentials", ExponentialRate(threads)}};
   }
 

@@ -149,6 +149,7 @@ class Cell:
             results.append(self.key(who) | {
                 "milliseconds": median * 1e3, "spread": float(high - low) / median, "calls": len(seconds), "rate": rate,
                 "limit_share": rate / limit, "limits": limits, "visible_pairs": self.row.visible_pairs(),
+                "weights_bytes": self.row.weights_bytes(),
                 "once": self.marks.get(who) == "once"})
         return results
 
@@ -199,6 +200,14 @@ def measure_two_threads(make_worker, folder, cpus, seconds):
     return results
 
 
+def measure_memory(ours, folder, cpus):
+    """Bytes that a call takes beyond its inputs and outputs."""
+    cell = Cell(rows.MEMORY_ROW, "float32", 1, cpus, folder)
+    write_inputs(cell.inputs, cell.row, "float32")
+    cell.prepare(ours)
+    return [cell.key("attnd") | {"grown_bytes": ours.ask(do="memory")["grown_bytes"]}]
+
+
 def parse():
     parser = argparse.ArgumentParser(description="Measures attnd's core beside its peers.")
     parser.add_argument("worker", help="the program attnd_bench")
@@ -216,12 +225,14 @@ def main():
     cpus = sorted(os.sched_getaffinity(0))
     threads = options.threads or sorted({1, len(cpus)})
     results = []
+    ours = Worker("attnd", [options.worker])
     with tempfile.TemporaryDirectory() as folder:
+        if not options.rows:
+            results += measure_memory(ours, folder, cpus)
         for count in threads:
             results += measure_rows(options, count, cpus, folder)
         if len(cpus) > 1 and not options.rows:
             results += measure_two_threads(lambda: Worker("attnd", [options.worker]), folder, cpus[:2], options.budget / 10)
-    ours = Worker("attnd", [options.worker])
     print(report.tables(results, ours.ask(do="machine")))
     ours.stop()
     if options.json:

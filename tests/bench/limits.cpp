@@ -1,9 +1,9 @@
 #include "tests/bench/limits.h"
 
-#include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <cstddef>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <new>
@@ -21,7 +21,7 @@ namespace {
 constexpr double kSeconds = 0.05;
 
 // 128 MiB a thread: four times the last-level cache that cores share on the largest machine that this was tried on.
-constexpr std::size_t kReadFloats = (std::size_t{128} << 20) / sizeof(float);
+constexpr std::size_t kMemoryBytes = std::size_t{128} << 20;
 
 // Two arrays of it fit the first-level cache.
 constexpr std::size_t kExponentials = 2048;
@@ -36,6 +36,14 @@ struct Part {
   std::function<void()> run;
   double units = 0;
 };
+
+// A thread's own: what another has just read would come from the cache that they share.
+std::shared_ptr<std::byte[]> MakeMemory() {
+  std::shared_ptr<std::byte[]> memory = core::AllocateAligned(kMemoryBytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  std::memset(memory.get(), 0, kMemoryBytes);
+  return memory;
+}
 
 // Units a second of all threads together.
 double Rate(int threads, const std::function<Part()>& make) {
@@ -75,14 +83,17 @@ double ProductRate(core::ElementType type, int threads) {
 
 double ReadRate(int threads) {
   return Rate(threads, [] {
-    // A thread's own: what another has just read would come from the cache that they share.
-    const std::shared_ptr<std::byte[]> memory = core::AllocateAligned(kReadFloats * sizeof(float));
-    if (memory == nullptr) throw std::bad_alloc();
-    auto* const numbers = reinterpret_cast<float*>(memory.get());
-    std::fill_n(numbers, kReadFloats, 1.0F);
+    const std::shared_ptr<std::byte[]> memory = MakeMemory();
     const auto sum = std::make_shared<volatile float>();
-    return Part{.run = [memory, numbers, sum] { *sum = Sum(numbers, kReadFloats); },
-                .units = double{kReadFloats * sizeof(float)}};
+    const auto run = [=] { *sum = Sum(reinterpret_cast<const float*>(memory.get()), kMemoryBytes / sizeof(float)); };
+    return Part{.run = run, .units = double{kMemoryBytes}};
+  });
+}
+
+double WriteRate(int threads) {
+  return Rate(threads, [] {
+    const std::shared_ptr<std::byte[]> memory = MakeMemory();
+    return Part{.run = [=] { std::memset(memory.get(), 0, kMemoryBytes); }, .units = double{kMemoryBytes}};
   });
 }
 

@@ -11,6 +11,9 @@ double ProductRate(core::ElementType type, int threads);
 // Bytes a second that are read of memory far larger than the caches.
 double ReadRate(int threads);
 
+// Bytes a second that are written to such memory.
+double WriteRate(int threads);
+
 // Exponentials a second, by Highway's vector library, of numbers in the first-level cache.
 double ExponentialRate(int threads);
 

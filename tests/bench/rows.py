@@ -40,6 +40,9 @@ class Row:
     def operations(self):
         return 4 * self.visible_pairs() * self.head_size
 
+    def weights_bytes(self):
+        return 4 * self.batch * self.heads * self.queries * self.keys if self.returns == "weights" else 0
+
     def key_value_bytes(self, element_size_bytes):
         return 2 * self.batch * self.key_value_heads * self.keys * self.head_size * element_size_bytes
 
@@ -71,3 +74,6 @@ ROWS = (
     # Calls on one pool beside calls of processes with a thread each.
     Row("B64 H1 S16 D64", "small", 64, 1, 16, 16, 64, types=("float32",)),
 )
+
+# Of which is measured how much memory a call takes beyond its inputs and outputs; a matrix of its weights would take 16 GiB.
+MEMORY_ROW = Row("B1 H1 S65536 D64", "memory", 1, 1, 65536, 65536, 64, types=("float32",))
