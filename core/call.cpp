@@ -13,7 +13,7 @@ namespace {
 // What a task of many small groups costs at least: some microseconds, beside which it is little to claim one.
 constexpr double kTaskOperations = 2.5e5;
 
-// A call that costs less takes less time than waking a thread, which is some 20 microseconds.
+// To wake a thread takes some 20 microseconds, after which two would end a call that costs less hardly sooner than one.
 constexpr double kBriefOperations = 2e6;
 
 bool IsBriefCall(const Execution& execution) {

@@ -45,7 +45,7 @@ class Work {
   // pool's Add.
   virtual void Finish() = 0;
 
-  // Whether it takes a thread less time to run all tasks than to wake another. Constant.
+  // Whether all tasks together take so little time that waking another thread for them does not pay. Constant.
   virtual bool IsBrief() const { return false; }
 };
 
