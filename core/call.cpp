@@ -14,7 +14,7 @@ namespace {
 constexpr double kTaskOperations = 2.5e5;
 
 // To wake a thread takes some 20 microseconds, after which two would end a call that costs less hardly sooner than one.
-constexpr double kBriefOperations = 2e6;
+constexpr double kBriefOperations = 1e6;
 
 bool IsBriefCall(const Execution& execution) {
   double operations = 0;
