@@ -28,6 +28,7 @@
 #include "core/kernels/softmax.h"
 #include "core/machine.h"
 #include "tests/bench/limits.h"
+#include "tests/bench/process_memory.h"
 
 namespace attnd::bench {
 namespace {
@@ -83,16 +84,6 @@ std::int64_t SizeBytes(const core::TensorDescription& tensor) {
   return size_bytes;
 }
 
-// What the kernel says of this process's memory.
-std::int64_t StatusBytes(const std::string& field) {
-  std::ifstream status("/proc/self/status");
-  std::int64_t kibibytes = 0;
-  for (std::string word; status >> word;) {
-    if (word == field && status >> kibibytes) return kibibytes * 1024;
-  }
-  throw std::runtime_error("no " + field + " in /proc/self/status");
-}
-
 // A problem with its tensors.
 class Call {
  public:
@@ -107,7 +98,10 @@ class Call {
     if (!file) throw std::runtime_error(inputs_file + " is too short");
     for (const Output name : core::kOutputs) {
       const std::int64_t size_bytes = problem_.answer[name].size_bytes;
-      if (size_bytes > 0) Place(name, Allocate(size_bytes));
+      if (size_bytes == 0) continue;
+      std::byte* const data = Allocate(size_bytes);
+      std::memset(data, 0, static_cast<std::size_t>(size_bytes));  // or a call would be the first to touch it
+      Place(name, data);
     }
   }
 
@@ -126,7 +120,6 @@ class Call {
   std::byte* Allocate(std::int64_t size_bytes) {
     buffers_.push_back(core::AllocateAligned(static_cast<std::size_t>(size_bytes)));
     if (buffers_.back() == nullptr) throw std::bad_alloc();
-    std::memset(buffers_.back().get(), 0, static_cast<std::size_t>(size_bytes));
     return buffers_.back().get();
   }
 

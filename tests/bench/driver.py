@@ -4,17 +4,18 @@
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
 
+from processes import Asker
 import report
 import rows
 
@@ -29,24 +30,12 @@ BLOCK = 1 << 20
 SEED = 1
 
 
-class Worker:
+class Worker(Asker):
     """A process that measures one of those who are compared."""
 
-    def __init__(self, who, command):
+    def __init__(self, who, *command):
+        super().__init__(*command)
         self.who = who
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, **command):
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.who} ended at {command}")
-        return json.loads(line)
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def to_bits(numbers, dtype):
@@ -156,44 +145,40 @@ class Cell:
 
 def measure_rows(options, threads, cpus, folder):
     """In processes of their own for each number of threads: libraries' threads stay on the CPUs on which they began."""
-    workers = [Worker("attnd", [options.worker])]
+    commands = {"attnd": [options.worker]}
     if not options.no_peers:
-        workers += [Worker(peer, [sys.executable, str(HERE / "measure.py"), peer]) for peer in PEERS]
+        commands |= {peer: [sys.executable, str(HERE / "measure.py"), peer] for peer in PEERS}
     results = []
-    for row in rows.ROWS:
-        for dtype in row.types:
-            if re.search(options.rows, f"{row.name} {dtype}"):
-                cell = Cell(row, dtype, threads, cpus, folder)
-                cell.run(workers, options.budget, options.all)
-                results += cell.results()
-                print(report.line(results, row.name, dtype, threads), file=sys.stderr, flush=True)
-    for worker in workers:
-        worker.stop()
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(Worker(who, *command)) for who, command in commands.items()]
+        for row in rows.ROWS:
+            for dtype in row.types:
+                if re.search(options.rows, f"{row.name} {dtype}"):
+                    cell = Cell(row, dtype, threads, cpus, folder)
+                    cell.run(workers, options.budget, options.all)
+                    results += cell.results()
+                    print(report.line(results, row.name, dtype, threads), file=sys.stderr, flush=True)
     return results
 
 
-def measure_two_threads(make_worker, folder, cpus, seconds):
+def measure_two_threads(workers, folder, cpus, seconds):
     """Calls a second of two processes with a thread each, and of one with two, for a large row and one of many tiny groups."""
     results = []
     for name in ("B8 H12 S512 D64", "B64 H1 S16 D64"):
         row = next(row for row in rows.ROWS if row.name == name)
-        processes = [make_worker() for _ in range(2)]
         rates = {"two processes": [], "two threads": []}
         cell = Cell(row, "float32", 2, cpus, folder)
         write_inputs(cell.inputs, row, "float32")
         for _ in range(ROUNDS):
-            for process, cpu in zip(processes, cpus):
-                process.ask(do="prepare", row=dataclasses.asdict(row), type="float32", inputs=cell.inputs, threads=1, cpus=[cpu])
-            for process in processes:  # both run at once
-                process.process.stdin.write(json.dumps({"do": "run", "seconds": seconds}) + "\n")
-                process.process.stdin.flush()
-            taken = [json.loads(process.process.stdout.readline())["seconds"] for process in processes]
+            for worker, cpu in zip(workers, cpus):
+                worker.ask(do="prepare", row=dataclasses.asdict(row), type="float32", inputs=cell.inputs, threads=1, cpus=[cpu])
+            for worker in workers:  # both run at once
+                worker.tell(do="run", seconds=seconds)
+            taken = [worker.hear()["seconds"] for worker in workers]
             rates["two processes"].append(sum(len(each) / sum(each) for each in taken))
-            cell.prepare(processes[0])
-            each = processes[0].ask(do="run", seconds=seconds)["seconds"]
+            cell.prepare(workers[0])
+            each = workers[0].ask(do="run", seconds=seconds)["seconds"]
             rates["two threads"].append(len(each) / sum(each))
-        for process in processes:
-            process.stop()
         for who, each in rates.items():
             results.append({"row": name, "kind": "two threads", "who": who, "dtype": "float32", "threads": 2,
                             "milliseconds": 1e3 / float(np.median(each)), "calls_per_second": float(np.median(each))})
@@ -225,16 +210,16 @@ def main():
     cpus = sorted(os.sched_getaffinity(0))
     threads = options.threads or sorted({1, len(cpus)})
     results = []
-    ours = Worker("attnd", [options.worker])
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ours = [stack.enter_context(Worker("attnd", options.worker)) for _ in range(2)]
         if not options.rows:
-            results += measure_memory(ours, folder, cpus)
+            results += measure_memory(ours[0], folder, cpus)
         for count in threads:
             results += measure_rows(options, count, cpus, folder)
         if len(cpus) > 1 and not options.rows:
-            results += measure_two_threads(lambda: Worker("attnd", [options.worker]), folder, cpus[:2], options.budget / 10)
-    print(report.tables(results, ours.ask(do="machine")))
-    ours.stop()
+            results += measure_two_threads(ours, folder, cpus[:2], options.budget / 10)
+        print(report.tables(results, ours[0].ask(do="machine")))
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
 

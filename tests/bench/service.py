@@ -12,9 +12,10 @@ import sys
 import tempfile
 
 from attnd_process import Attnd
+from processes import Asker, Program
 import service_measure
 import service_report
-from service_turns import Asker, Askers, Program, Servers
+from service_turns import Askers, Servers
 
 
 HERE = pathlib.Path(__file__).parent

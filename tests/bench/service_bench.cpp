@@ -19,13 +19,11 @@
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <grpcpp/support/slice.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -46,6 +44,7 @@
 #include "core/engine.h"
 #include "core/problem.h"
 #include "tests/bench/bare_client.h"
+#include "tests/bench/process_memory.h"
 
 namespace attnd::bench {
 namespace {
@@ -208,20 +207,13 @@ class Bench {
     const Ask ask = MakeHere(command);
     const auto calls = command.at("calls").get<std::int64_t>();
     for (std::int64_t i = 0; i < calls / 10; ++i) ask();
-    const std::int64_t before = ResidentBytes();
+    const std::int64_t before = StatusBytes("VmRSS:");
     for (std::int64_t i = 0; i < calls; ++i) ask();
-    return {{"resident_bytes", {before, ResidentBytes()}}};
+    return {{"resident_bytes", {before, StatusBytes("VmRSS:")}}};
   }
 
  private:
   static constexpr const char* kAttend = "/attnd.v1.AttentionService/Attend";
-
-  static std::int64_t ResidentBytes() {
-    std::int64_t size_pages = 0;
-    std::int64_t resident_pages = 0;
-    std::ifstream("/proc/self/statm") >> size_pages >> resident_pages;
-    return resident_pages * sysconf(_SC_PAGESIZE);
-  }
 
   Connection& ConnectionTo(const json& command) {
     std::unique_ptr<Connection>& connection = connections_[command.at("address").get<std::string>()];

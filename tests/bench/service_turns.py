@@ -1,12 +1,12 @@
 """Who asks, whom, and in which turns."""
 
 import dataclasses
-import json
 import pathlib
 import resource
 import statistics
-import subprocess
 import time
+
+from processes import Asker
 
 # Of one who is measured, before the next one's.
 TURN_SECONDS = 0.05
@@ -22,24 +22,6 @@ def resident_bytes(process_id):
     return int(pathlib.Path(f"/proc/{process_id}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
-class Program:
-    """A server that prints its address and ends with its standard input. To be used in a `with`."""
-
-    def __init__(self, *command):
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.address = self._process.stdout.readline().strip()
-        if not self.address:
-            raise SystemExit(f"{command} ended")
-        self.process_id = self._process.pid
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stdin.close()
-        self._process.wait()
-
-
 @dataclasses.dataclass
 class Servers:
     cpus: int
@@ -52,38 +34,10 @@ class Servers:
 
 @dataclasses.dataclass
 class Askers:
-    ours: "Asker"
-    neighbour: "Asker"  # that loads a server while `ours` asks it, too
-    flight: "Asker"  # or None
-
-
-class Asker:
-    """A process that asks servers, or computes: attnd_service_bench or one that takes the same commands. To be used in a `with`."""
-
-    def __init__(self, *command):
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process_id = self._process.pid
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.stdin.close()
-        self._process.wait()
-
-    def tell(self, **command):
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-
-    def hear(self):
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self._process.args} ended")
-        return json.loads(line)
-
-    def ask(self, **command):
-        self.tell(**command)
-        return self.hear()
+    """Processes of attnd_service_bench, or of what takes the same commands."""
+    ours: Asker
+    neighbour: Asker  # that loads a server while `ours` asks it, too
+    flight: Asker  # or None
 
 
 @dataclasses.dataclass
