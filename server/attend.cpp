@@ -46,13 +46,6 @@ std::int64_t SizeBytes(const core::PerOutput<core::AnswerTensor>& answer) {
                          [](std::int64_t sum, const core::AnswerTensor& t) { return AddSizes(sum, t.size_bytes); });
 }
 
-absl::Status AllocateInto(TensorMemory& buffer, std::int64_t size_bytes, KeptMemory& kept) {
-  absl::StatusOr<TensorMemory> allocated = TensorMemory::Allocate(size_bytes, kept);
-  if (!allocated.ok()) return allocated.status();
-  buffer = *std::move(allocated);
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<InputMemory> AttendCall::Open(const core::ProblemDescription& description,

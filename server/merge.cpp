@@ -11,13 +11,6 @@ namespace {
 // Elements that are merged before the next look at whether anybody still waits: about a millisecond's.
 constexpr std::int64_t kElementsBetweenLooks = 1 << 20;
 
-absl::Status AllocateInto(TensorMemory& buffer, std::int64_t size_bytes, KeptMemory& kept) {
-  absl::StatusOr<TensorMemory> allocated = TensorMemory::Allocate(size_bytes, kept);
-  if (!allocated.ok()) return allocated.status();
-  buffer = *std::move(allocated);
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<MergeMemory> MergeCall::Open(const core::MergeDescription& description) {
@@ -41,11 +34,11 @@ absl::StatusOr<MergeMemory> MergeCall::Open(const core::MergeDescription& descri
   merged_ = std::make_shared<Merged>();
   merged_->reservation = *std::move(answer);
   merged_->merge = *std::move(merge);
-  absl::Status status = AllocateInto(output_, description.output_size_bytes, *context().kept_memory);
-  if (status.ok()) status = AllocateInto(log_sum_exp_, description.log_sum_exp_size_bytes, *context().kept_memory);
-  if (status.ok()) status = AllocateInto(merged_->output, merged_->merge.output.size_bytes, *context().kept_memory);
-  if (status.ok())
-    status = AllocateInto(merged_->log_sum_exp, merged_->merge.log_sum_exp.size_bytes, *context().kept_memory);
+  KeptMemory& kept = *context().kept_memory;
+  absl::Status status = AllocateInto(output_, description.output_size_bytes, kept);
+  if (status.ok()) status = AllocateInto(log_sum_exp_, description.log_sum_exp_size_bytes, kept);
+  if (status.ok()) status = AllocateInto(merged_->output, merged_->merge.output.size_bytes, kept);
+  if (status.ok()) status = AllocateInto(merged_->log_sum_exp, merged_->merge.log_sum_exp.size_bytes, kept);
   if (!status.ok()) return status;
   return MergeMemory{.output = output_.data(), .log_sum_exp = log_sum_exp_.data()};
 }

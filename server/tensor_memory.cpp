@@ -15,4 +15,11 @@ absl::StatusOr<TensorMemory> TensorMemory::Allocate(std::int64_t size_bytes, Kep
   return memory;
 }
 
+absl::Status AllocateInto(TensorMemory& memory, std::int64_t size_bytes, KeptMemory& kept) {
+  absl::StatusOr<TensorMemory> allocated = TensorMemory::Allocate(size_bytes, kept);
+  if (!allocated.ok()) return allocated.status();
+  memory = *std::move(allocated);
+  return absl::OkStatus();
+}
+
 }  // namespace attnd::server

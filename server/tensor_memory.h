@@ -1,6 +1,7 @@
 // Memory that a call's tensors lie in.
 #pragma once
 
+#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <cstddef>
@@ -26,5 +27,8 @@ class TensorMemory {
   KeptMemory::Memory data_;
   std::int64_t size_bytes_ = 0;
 };
+
+// The same, in the place of what `memory` held.
+absl::Status AllocateInto(TensorMemory& memory, std::int64_t size_bytes, KeptMemory& kept);
 
 }  // namespace attnd::server
