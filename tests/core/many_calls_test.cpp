@@ -1,12 +1,12 @@
 // A server makes the same calls for months: what a call leaves behind must be nothing. In a process of its own, since
 // it looks at all that is allocated.
 #include <gtest/gtest.h>
-#include <malloc.h>
 
 #include <cstdint>
 #include <vector>
 
 #include "core/engine.h"
+#include "tests/support/allocated_bytes.h"
 
 namespace attnd::core {
 namespace {
@@ -14,11 +14,6 @@ namespace {
 constexpr int kCalls = 20'000;
 // Less than a byte a call.
 constexpr std::int64_t kAllowedBytes = 16 << 10;
-
-std::int64_t AllocatedBytes() {
-  const struct mallinfo2 info = mallinfo2();
-  return static_cast<std::int64_t>(info.uordblks + info.hblkhd);
-}
 
 TEST(ManyCallsTest, LeaveNothingBehind) {
   constexpr std::int64_t kHeads = 2;
@@ -44,9 +39,9 @@ TEST(ManyCallsTest, LeaveNothingBehind) {
     }
   };
   call(kCalls / 10);
-  const std::int64_t before = AllocatedBytes();
+  const std::int64_t before = test::AllocatedBytes();
   call(kCalls);
-  EXPECT_LE(AllocatedBytes() - before, kAllowedBytes);
+  EXPECT_LE(test::AllocatedBytes() - before, kAllowedBytes);
 }
 
 }  // namespace

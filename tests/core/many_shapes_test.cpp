@@ -1,6 +1,5 @@
 // Callers choose the shapes, and each may need code of its own: 10,000 of them must not make memory grow.
 #include <gtest/gtest.h>
-#include <malloc.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "tests/support/allocated_bytes.h"
 
 namespace attnd::core {
 namespace {
@@ -34,11 +34,7 @@ std::int64_t GeneratedCodeBytes() {
   return resident_kibibytes * 1024;
 }
 
-// What is allocated, not what the process keeps of it: that depends on the allocator's mood.
-std::int64_t AllocatedBytes() {
-  const struct mallinfo2 info = mallinfo2();
-  return static_cast<std::int64_t>(info.uordblks + info.hblkhd) + GeneratedCodeBytes();
-}
+std::int64_t HeldBytes() { return test::AllocatedBytes() + GeneratedCodeBytes(); }
 
 // 40 × 25 × 10 pairs of sizes: each shape comes once.
 ProblemDescription Shape(std::int64_t n) {
@@ -60,7 +56,7 @@ TEST(ManyShapesTest, HoldMemory) {
   const std::vector<float> elements(kMostKeys * kMostHeadSize, 0.5F);
   std::vector<float> output(kMostQueryRows * kMostHeadSize);
   Engine engine({.worker_count = 1});
-  const std::int64_t begin = AllocatedBytes();
+  const std::int64_t begin = HeldBytes();
   std::int64_t middle = 0;
   for (int n = 0; n < kShapes; ++n) {
     const absl::StatusOr<Problem> problem = CheckProblem(Shape(n), {});
@@ -69,9 +65,9 @@ TEST(ManyShapesTest, HoldMemory) {
         .query = elements.data(), .key = elements.data(), .value = elements.data(), .output = output.data()};
     const absl::StatusOr<Report> report = engine.Run(*problem, tensors);
     ASSERT_TRUE(report.ok()) << report.status();
-    if (n == kShapes / 2) middle = AllocatedBytes();
+    if (n == kShapes / 2) middle = HeldBytes();
   }
-  const std::int64_t end = AllocatedBytes();
+  const std::int64_t end = HeldBytes();
   std::printf("allocated: %lld KiB before, %lld KiB half way, %lld KiB at the end\n",
               static_cast<long long>(begin / 1024), static_cast<long long>(middle / 1024),
               static_cast<long long>(end / 1024));

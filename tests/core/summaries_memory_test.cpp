@@ -1,7 +1,6 @@
 // What the weights of many keys say takes the memory that the engine told before, and nothing that grows with rows ×
 // keys.
 #include <gtest/gtest.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "tests/support/allocated_bytes.h"
 #include "tests/support/engine_call.h"
 #include "tests/support/seed.h"
 
@@ -18,11 +18,6 @@ namespace {
 
 constexpr std::int64_t kMebibyte = 1 << 20;
 constexpr std::int64_t kAllowedBytes = kMebibyte / 4;
-
-std::int64_t AllocatedBytes() {
-  const struct mallinfo2 info = mallinfo2();
-  return static_cast<std::int64_t>(info.uordblks + info.hblkhd);
-}
 
 // Not where a sanitizer allocates.
 bool IsCounted() {
