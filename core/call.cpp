@@ -134,32 +134,30 @@ std::optional<Task> Call::ClaimSummary() {
 bool Call::StartNextGroup() {
   // A sequence of a ragged batch may have no rows, for which there is nothing to do.
   Sequence sequence;
-  SequenceTiles tiles;
-  while (tiles.query_tiles == 0) {
+  while (sequence.rows == 0) {
     if (next_group_ == execution_.plan().groups) return false;
     sequence = execution_.SequenceOf(next_group_++);
-    tiles = TilesOf(sequence);
   }
   auto group = std::make_unique<Group>();
   group->index = next_group_ - 1;
   group->computes = execution_.plan().QueryTilesOfGroup(sequence);
   group->packed = execution_.PackedBefore(group->index);
-  if (group->packed == nullptr && !MakeRoom(sequence, tiles.packed_key_tiles, *group)) return false;
+  if (group->packed == nullptr && !MakeRoom(sequence, *group)) return false;
   groups_.push_back(std::move(group));
   return true;
 }
 
-bool Call::MakeRoom(const Sequence& sequence, std::int64_t key_tiles, Group& group) {
+bool Call::MakeRoom(const Sequence& sequence, Group& group) {
   const Plan& plan = execution_.plan();
-  group.packs = key_tiles;
   group.own_packed = PackedKv::Make(plan, sequence);
+  if (group.own_packed == nullptr) {
+    status_ = absl::ResourceExhaustedError(
+        absl::StrCat("no memory for ", PackedKv::SizeBytes(plan, sequence), " bytes of packed keys and values"));
+    return false;
+  }
   group.packed = group.own_packed.get();
-  if (group.packed != nullptr) return true;
-  const std::int64_t size_bytes =
-      plan.PackedKeySizeBytes(key_tiles, sequence.keys) + plan.PackedValueSizeBytes(key_tiles, sequence.keys);
-  status_ =
-      absl::ResourceExhaustedError(absl::StrCat("no memory for ", size_bytes, " bytes of packed keys and values"));
-  return false;
+  group.packs = group.packed->key_tiles();
+  return true;
 }
 
 void Call::RunPrepare() {

@@ -58,7 +58,7 @@ class Call final : public Work {
   std::optional<Task> ClaimSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool StartNextGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sets status_ where memory cannot be had.
-  bool MakeRoom(const Sequence& sequence, std::int64_t key_tiles, Group& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MakeRoom(const Sequence& sequence, Group& group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void RunPrepare();
   void RunPack(Group* group, std::int64_t key_tile, Scratch& scratch);

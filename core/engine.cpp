@@ -12,6 +12,7 @@
 #include "core/kernels/kernel_list.h"
 #include "core/machine.h"
 #include "core/pack_work.h"
+#include "core/packed_kv.h"
 #include "core/plan.h"
 #include "core/summary_pass.h"
 #include "core/worker_pool.h"
@@ -118,9 +119,7 @@ std::int64_t Engine::WorkingSizeBytes(const Problem& problem) const {
   // A call packs another group only while every group it has is being worked on.
   const std::int64_t groups = std::min<std::int64_t>(plan.groups, impl_->worker_count());
   const std::int64_t keys = MostPackedKeys(problem, plan);
-  const std::int64_t key_tiles = TilesOf({.keys = keys, .key_length = keys}).packed_key_tiles;
-  const std::int64_t packed_size_bytes =
-      groups * (plan.PackedKeySizeBytes(key_tiles, keys) + plan.PackedValueSizeBytes(key_tiles, keys));
+  const std::int64_t packed_size_bytes = groups * PackedKv::SizeBytes(plan, {.keys = keys, .key_length = keys});
   return packed_size_bytes + SummaryPass::SizeBytes(problem, plan, impl_->worker_count());
 }
 

@@ -3,25 +3,24 @@
 #include <absl/strings/str_cat.h>
 
 namespace attnd::core {
-namespace {
 
-std::string Describe(std::int64_t batch, std::int64_t heads, std::int64_t keys, std::int64_t head_size,
-                     std::int64_t value_head_size, ElementType type) {
-  return absl::StrCat(batch, " batch entries, ", heads, " heads, ", keys, " keys and sizes ", head_size, " and ",
-                      value_head_size, " of ", ElementTypeName(type));
+PackedKeysValues::Sizes PackedKeysValues::SizesOf(const Problem& problem) {
+  return {.element_type = problem.element_type,
+          .batch = problem.batch,
+          .key_value_heads = problem.key_value_heads,
+          .keys = problem.keys,
+          .head_size = problem.head_size,
+          .value_head_size = problem.value_head_size};
 }
 
-}  // namespace
+std::string PackedKeysValues::ToString(const Sizes& sizes) {
+  return absl::StrCat(sizes.batch, " batch entries, ", sizes.key_value_heads, " heads, ", sizes.keys,
+                      " keys and sizes ", sizes.head_size, " and ", sizes.value_head_size, " of ",
+                      ElementTypeName(sizes.element_type));
+}
 
 PackedKeysValues::PackedKeysValues(const Problem& problem)
-    : element_type_(problem.element_type),
-      batch_(problem.batch),
-      key_value_heads_(problem.key_value_heads),
-      keys_(problem.keys),
-      head_size_(problem.head_size),
-      value_head_size_(problem.value_head_size),
-      key_offsets_(problem.key_offsets),
-      empty_row_(problem.empty_row) {}
+    : sizes_(SizesOf(problem)), key_offsets_(problem.key_offsets), empty_row_(problem.empty_row) {}
 
 std::unique_ptr<PackedKeysValues> PackedKeysValues::Make(const Problem& problem, const Plan& plan) {
   const auto sequence_of = [&](std::int64_t group) {
@@ -47,12 +46,10 @@ std::unique_ptr<PackedKeysValues> PackedKeysValues::Make(const Problem& problem,
 }
 
 absl::Status PackedKeysValues::CheckFits(const Problem& problem) const {
-  const std::string found = Describe(problem.batch, problem.key_value_heads, problem.keys, problem.head_size,
-                                     problem.value_head_size, problem.element_type);
-  const std::string expected = Describe(batch_, key_value_heads_, keys_, head_size_, value_head_size_, element_type_);
-  if (found != expected) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("key and value: ", found, " found, the ", expected, " that were packed expected"));
+  const Sizes found = SizesOf(problem);
+  if (found != sizes_) {
+    return absl::InvalidArgumentError(absl::StrCat("key and value: ", ToString(found), " found, the ", ToString(sizes_),
+                                                   " that were packed expected"));
   }
   if (problem.key_offsets != key_offsets_) {
     return absl::InvalidArgumentError("key offsets: those of the keys that were packed expected");

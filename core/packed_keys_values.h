@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/aligned_buffer.h"
@@ -33,15 +34,22 @@ class PackedKeysValues {
   const PackedKv& group(std::int64_t index) const { return groups_[static_cast<std::size_t>(index)]; }
 
  private:
+  // As in Problem.
+  struct Sizes {
+    ElementType element_type;
+    std::int64_t batch;
+    std::int64_t key_value_heads;
+    std::int64_t keys;
+    std::int64_t head_size;
+    std::int64_t value_head_size;
+    bool operator==(const Sizes&) const = default;
+  };
+  static Sizes SizesOf(const Problem& problem);
+  static std::string ToString(const Sizes& sizes);
+
   explicit PackedKeysValues(const Problem& problem);
 
-  // As in Problem.
-  const ElementType element_type_;
-  const std::int64_t batch_;
-  const std::int64_t key_value_heads_;
-  const std::int64_t keys_;
-  const std::int64_t head_size_;
-  const std::int64_t value_head_size_;
+  const Sizes sizes_;
   const std::vector<std::int64_t> key_offsets_;
   const EmptyRow empty_row_;
 

@@ -70,16 +70,13 @@ class PackedKv {
   explicit PackedKv(std::int64_t tiles)
       : non_finite_sums_(static_cast<std::size_t>(tiles)), has_large_values_(static_cast<std::size_t>(tiles)) {}
 
-  void Place(const Plan& plan, std::byte* keys, std::byte* values);
-
   // From a tile to the next; 0 where all take the place of the first.
   std::int64_t key_tile_size_bytes_ = 0;
   std::int64_t value_tile_size_bytes_ = 0;
   std::byte* keys_ = nullptr;
   std::byte* values_ = nullptr;
   // What they point to, where it is not borrowed.
-  AlignedBuffer own_keys_;
-  AlignedBuffer own_values_;
+  AlignedBuffer own_memory_;
   std::vector<std::vector<float>> non_finite_sums_;
   std::vector<std::vector<std::byte>> plain_values_;
   std::vector<std::uint8_t> has_large_values_;  // bytes, which threads may write side by side

@@ -15,7 +15,7 @@ WorkerPool::~WorkerPool() {
     absl::MutexLock lock(&mutex_);
     while (unfinished_ > 0) work_finished_.Wait(&mutex_);
     stopping_ = true;
-    changes_.fetch_add(1, std::memory_order_release);
+    EndLookouts();
     work_changed_.SignalAll();
   }
   for (std::thread& thread : threads_) thread.join();
@@ -52,7 +52,7 @@ void WorkerPool::AddEntry(std::unique_ptr<Work> work, bool* finished) {
 }
 
 void WorkerPool::NoteChange(const Entry& entry) {
-  changes_.fetch_add(1, std::memory_order_release);
+  EndLookouts();
   if (!entry.work->IsBrief() && !free_places_.empty()) work_changed_.SignalAll();
 }
 
@@ -148,7 +148,7 @@ void WorkerPool::Finish(const Entry* entry) {
   mutex_.Lock();
   if (ended->finished != nullptr) *ended->finished = true;
   --unfinished_;
-  changes_.fetch_add(1, std::memory_order_release);
+  EndLookouts();
   work_finished_.SignalAll();
 }
 

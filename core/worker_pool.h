@@ -95,6 +95,7 @@ class WorkerPool {
   void Finish(const Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // There may be more to do of the entry's work: tells those who look out, and wakes those who sleep where that pays.
   void NoteChange(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndLookouts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { changes_.fetch_add(1, std::memory_order_release); }
 
   const absl::Duration lookout_;
 

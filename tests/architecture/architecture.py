@@ -65,8 +65,8 @@ CORE_ROOMS = {
                                "summary_scratch", "summary_results", "summary_piece"},
     "call": _VALUES | {"tensors", "report", "call_options", "plan", "packed_kv", "packed_keys_values", "scratch", "worker_pool",
                        "execute", "summary_pass", "kernels", "observer"},
-    "engine": _VALUES | {"tensors", "report", "call_options", "plan", "packed_keys_values", "worker_pool", "execute", "pack_work",
-                         "call", "summary_pass", "kernels", "observer", "machine"},
+    "engine": _VALUES | {"tensors", "report", "call_options", "plan", "packed_kv", "packed_keys_values", "worker_pool", "execute",
+                         "pack_work", "call", "summary_pass", "kernels", "observer", "machine"},
 }
 
 # The kernels' interface; what else lies in core/kernels/ is theirs alone.
