@@ -36,19 +36,13 @@ HWY_INLINE Vec Exp2(F32 d, Vec x) {
   p = hn::MulAdd(p, f, hn::Set(d, 0x1.62e428c5babf1p-1F));
   p = hn::MulAdd(p, f, hn::Set(d, 0x1.00000133c128cp+0F));
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
-  // p·2^n in one instruction, which Highway has no name for; of a NaN it makes a NaN.
-  const Vec result = Vec{_mm512_scalef_ps(p.raw, n.raw)};
+  // p·2^n, or 0 where x is below −126, in one instruction, which Highway has no name for; of a NaN it makes a NaN.
+  return Vec{_mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x.raw, hn::Set(d, -126.0F).raw, _CMP_NLT_UQ), p.raw, n.raw)};
 #else
   const Vec scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::ConvertTo(di, n))));
   // A NaN keeps its payload through the polynomial, but the exponent added to its bits may have made it a number.
-  const Vec result = hn::IfThenElse(hn::IsNaN(x), x, scaled);
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), hn::IfThenElse(hn::IsNaN(x), x, scaled));
 #endif
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), result);
-}
-
-HWY_INLINE float Exp2(float x) {
-  const F32 d;
-  return hn::GetLane(Exp2(d, hn::Set(d, x)));
 }
 
 // Which lanes of a vector at `column` count.
@@ -109,13 +103,6 @@ HWY_INLINE void StoreConverted(F32 /*d*/, Vec v, Half* to) {
   hn::StoreU(hn::DemoteTo(d16, v), d16, to);
 }
 
-struct RowState {
-  float maximum;
-  float sum;
-  float factor;
-  bool seen;
-};
-
 struct MaxOf {
   HWY_INLINE Vec operator()(Vec a, Vec b) const { return hn::Max(a, b); }
 };
@@ -146,63 +133,107 @@ HWY_INLINE Vec Reduce(std::int64_t first_column, std::int64_t columns, Vec start
   return combine(combine(r0, r1), combine(r2, r3));
 }
 
-// The columns are worked through in whole vectors from the tile's first column, and hidden ones add an exact zero, so a
-// sum's bits do not depend on where the visible interval lies or on how wide the tile is padded.
-template <typename Visible, typename Weight>
-HWY_INLINE void UpdateRow(const float* scores, Weight* weights, std::int64_t first_column, std::int64_t columns,
-                          float scale_log2e, Visible visible, RowState& state) {
+// A row's largest visible score, scaled; −∞ where none is visible, and `seen` tells whether one is.
+template <typename Visible>
+HWY_INLINE float FindMaximum(const SoftmaxTile& tile, std::int64_t row, Visible visible, std::uint8_t& seen) {
   const F32 d;
-  const Vec scale = hn::Set(d, scale_log2e);
+  const float* scores = tile.scores + row * tile.stride;
+  const Vec scale = hn::Set(d, tile.scale_log2e);
   const Vec hidden = hn::Set(d, kMinusInfinity);
-
   Mask any = hn::FirstN(d, 0);
-  const Vec maxima = Reduce(first_column, columns, hidden, MaxOf(), [&](std::int64_t c) HWY_ATTR {
+  const Vec maxima = Reduce(tile.first_column, tile.columns, hidden, MaxOf(), [&](std::int64_t c) HWY_ATTR {
     const Vec x = hn::Mul(hn::LoadU(d, scores + c), scale);
     if constexpr (Visible::kAll) return x;
     const Mask counts = visible(d, c);
     any = hn::Or(any, counts);
     return hn::IfThenElse(counts, x, hidden);
   });
-  if (Visible::kAll || !hn::AllFalse(d, any)) state.seen = true;
-  const float maximum = HWY_MAX(state.maximum, hn::ReduceMax(d, maxima));
-  // While every score that counted is −∞, any finite reference gives the weights 0 that they have beside a finite
-  // score.
-  const float reference = maximum == kMinusInfinity ? 0.0F : maximum;
+  if (Visible::kAll || !hn::AllFalse(d, any)) seen = 1;
+  return hn::ReduceMax(d, maxima);
+}
 
+// Writes a row's weights; returns their sum. The columns are worked through in whole vectors from the tile's first
+// column, and hidden ones add an exact zero, so a sum's bits do not depend on where the visible interval lies or on how
+// wide the tile is padded.
+template <typename Weight, typename Visible>
+HWY_INLINE float FindWeights(const SoftmaxTile& tile, std::int64_t row, Visible visible, float reference) {
+  const F32 d;
+  const float* scores = tile.scores + row * tile.stride;
+  Weight* weights = static_cast<Weight*>(tile.weights) + row * tile.stride;
+  const Vec scale = hn::Set(d, tile.scale_log2e);
   const Vec references = hn::Set(d, reference);
-  const Vec sums = Reduce(first_column, columns, hn::Zero(d), SumOf(), [&](std::int64_t c) HWY_ATTR {
+  const Vec sums = Reduce(tile.first_column, tile.columns, hn::Zero(d), SumOf(), [&](std::int64_t c) HWY_ATTR {
     Vec w = Exp2(d, hn::MulSub(hn::LoadU(d, scores + c), scale, references));
     if constexpr (!Visible::kAll) w = hn::IfThenElseZero(visible(d, c), w);
     StoreConverted(d, w, weights + c);
     return w;
   });
-  // Exactly 1 where the maximum stays: the polynomial's 2^0 is one bit more, which would add up over a long row's
-  // tiles.
-  state.factor = state.maximum == reference ? 1.0F : Exp2(state.maximum - reference);
-  state.sum = state.sum * state.factor + hn::ReduceSum(d, sums);
-  state.maximum = maximum;
+  return hn::ReduceSum(d, sums);
+}
+
+// use(visible), with what is visible of a row.
+template <typename Use>
+HWY_INLINE void WithVisible(const SoftmaxTile& tile, std::int64_t row, Use use) {
+  const IntervalVisible inside{tile.visible[row]};
+  if (tile.mask != nullptr) {
+    use(MaskVisible{inside, tile.mask + row * tile.mask_row_stride});
+  } else if (inside.interval.begin <= tile.first_column && inside.interval.end == tile.columns) {
+    use(AllVisible{});
+  } else {
+    use(inside);
+  }
+}
+
+// Rows go through each step together: a row's steps wait for each other, those of different rows do not. The scores of
+// so many rows stay in the first-level cache from one step to the next (16 KiB of a tile with 256 keys).
+constexpr std::int64_t kRowsAtOnce = 16;
+
+struct References {
+  HWY_ALIGN float of_row[kRowsAtOnce];
+};
+
+// Takes the rows' new maxima into their running ones; returns what their weights are relative to.
+HWY_INLINE References RaiseMaxima(const SoftmaxTile& tile, std::int64_t first_row, std::int64_t rows,
+                                  const float* new_maxima) {
+  const F32 d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const Vec one = hn::Set(d, 1.0F);
+  References references;
+  for (std::int64_t i = 0; i < rows; i += lanes) {
+    const auto n = static_cast<std::size_t>(HWY_MIN(lanes, rows - i));
+    const Vec before = hn::LoadN(d, tile.maximum + first_row + i, n);
+    const Vec maximum = hn::Max(before, hn::Load(d, new_maxima + i));
+    // While every score that counted is −∞, any finite reference gives the weights 0 that they have beside a finite
+    // score.
+    const Vec reference = hn::IfThenZeroElse(hn::Eq(maximum, hn::Set(d, kMinusInfinity)), maximum);
+    // Exactly 1 where the maximum stays: the polynomial's 2^0 is one bit more, which would add up over a long row's
+    // tiles.
+    const Vec factor = hn::IfThenElse(hn::Eq(before, reference), one, Exp2(d, hn::Sub(before, reference)));
+    hn::StoreN(maximum, d, tile.maximum + first_row + i, n);
+    hn::StoreN(factor, d, tile.factor + first_row + i, n);
+    hn::Store(reference, d, references.of_row + i);
+  }
+  return references;
 }
 
 template <typename Weight>
 void UpdateTile(const SoftmaxTile& tile) {
-  Weight* all_weights = static_cast<Weight*>(tile.weights);
-  for (std::int64_t r = 0; r < tile.rows; ++r) {
-    const float* scores = tile.scores + r * tile.stride;
-    Weight* weights = all_weights + r * tile.stride;
-    const IntervalVisible inside{tile.visible[r]};
-    RowState state{tile.maximum[r], tile.sum[r], 1.0F, tile.seen[r] != 0};
-    if (tile.mask != nullptr) {
-      UpdateRow(scores, weights, tile.first_column, tile.columns, tile.scale_log2e,
-                MaskVisible{inside, tile.mask + r * tile.mask_row_stride}, state);
-    } else if (inside.interval.begin <= tile.first_column && inside.interval.end == tile.columns) {
-      UpdateRow(scores, weights, tile.first_column, tile.columns, tile.scale_log2e, AllVisible{}, state);
-    } else {
-      UpdateRow(scores, weights, tile.first_column, tile.columns, tile.scale_log2e, inside, state);
+  HWY_ALIGN float maxima[kRowsAtOnce] = {};
+  for (std::int64_t first_row = 0; first_row < tile.rows; first_row += kRowsAtOnce) {
+    const std::int64_t rows = HWY_MIN(kRowsAtOnce, tile.rows - first_row);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      WithVisible(tile, first_row + i, [&](auto visible) HWY_ATTR {
+        maxima[i] = FindMaximum(tile, first_row + i, visible, tile.seen[first_row + i]);
+      });
     }
-    tile.maximum[r] = state.maximum;
-    tile.sum[r] = state.sum;
-    tile.factor[r] = state.factor;
-    tile.seen[r] = state.seen ? 1 : 0;
+    const References references = RaiseMaxima(tile, first_row, rows, maxima);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      float& sum = tile.sum[first_row + i];
+      WithVisible(tile, first_row + i, [&](auto visible) HWY_ATTR {
+        sum =
+            sum * tile.factor[first_row + i] + FindWeights<Weight>(tile, first_row + i, visible, references.of_row[i]);
+      });
+    }
   }
 }
 
