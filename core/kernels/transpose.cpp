@@ -4,6 +4,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/transpose.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>  // compiles what follows once for each instruction set
 #include <hwy/highway.h>
 
@@ -16,6 +17,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // A block is 4 elements.
 constexpr std::int64_t kBlock = 4;
+constexpr std::int64_t kLineElements = 64 / sizeof(float);
 
 // Blocks of rows r, r + 4, r + 8 … as the blocks of one vector, from a first row on.
 template <class D>
@@ -49,14 +51,21 @@ HWY_INLINE void TransposeColumns(D d, const std::byte* from, std::int64_t row_si
   hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, to + 3 * rows);
 }
 
+// Asks memory for a line of each of some rows.
+HWY_INLINE void ReadAhead(const std::byte* from, std::int64_t row_size_bytes, std::int64_t rows) {
+  for (std::int64_t row = 0; row < rows; ++row) hwy::Prefetch(from + row * row_size_bytes);
+}
+
 void TransposeImpl(const void* from, std::int64_t rows, std::int64_t columns, std::int64_t row_size_bytes, void* to) {
   const hn::CappedTag<float, 16> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   for (std::int64_t row = 0; row < rows; row += lanes) {
     const std::byte* const first = static_cast<const std::byte*>(from) + row * row_size_bytes;
     for (std::int64_t column = 0; column < columns; column += kBlock) {
-      TransposeColumns(d, first + column * static_cast<std::int64_t>(sizeof(float)), row_size_bytes,
-                       static_cast<float*>(to) + column * rows + row, rows);
+      const std::byte* const block = first + column * static_cast<std::int64_t>(sizeof(float));
+      // Each line of the next rows, which are read soon: the machine does not foresee so many rows side by side.
+      if (column % kLineElements == 0) ReadAhead(block + lanes * row_size_bytes, row_size_bytes, lanes);
+      TransposeColumns(d, block, row_size_bytes, static_cast<float*>(to) + column * rows + row, rows);
     }
   }
 }
