@@ -47,7 +47,7 @@ void Execution::Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed
   const Sequence sequence = SequenceOf(group);
   const Range keys = KeyTileKeys(key_tile, sequence.keys);
   operands_.PackKeys(group, sequence, keys, packed.keys(key_tile), scratch);
-  const kernels::ValueKinds kinds = operands_.PackValues(group, sequence, keys, packed.values(key_tile), scratch);
+  const kernels::ValueKinds kinds = operands_.PackValues(group, sequence, keys, packed.values(key_tile));
   packed.set_has_large_values(key_tile, kinds.large);
   if (kinds.non_finite) {
     packed.set_non_finite_sums(key_tile, ValuesOf(group).NonFiniteSums(keys));

@@ -158,43 +158,38 @@ void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys
   }
 }
 
-void Operands::LoadValues(std::int64_t group, const Sequence& sequence, Range keys, Range columns,
-                          std::int64_t padded_columns, std::byte* to) const {
-  const auto row_of = [&](std::int64_t key) {
-    return Row(tensors_.value, problem_.value_strides, group / problem_.key_value_heads,
-               group % problem_.key_value_heads, sequence.first_key + key) +
-           columns.begin * element_size_bytes_;
-  };
-  const std::int64_t row_size_bytes = padded_columns * operand_size_bytes_;
-  const std::int64_t size_bytes = keys.size() * row_size_bytes;
-  if (AreOperands(problem_.value_strides, problem_.value_head_size, padded_columns)) {
-    std::memcpy(to, row_of(keys.begin), static_cast<std::size_t>(size_bytes));
-  } else {
-    for (std::int64_t row = 0; row < keys.size(); ++row) {
-      LoadRow(row_of(keys.begin + row), columns.size(), padded_columns, to + row * row_size_bytes);
-    }
-  }
-  std::memset(to + size_bytes, 0, static_cast<std::size_t>(plan_.PaddedKeys(keys) * row_size_bytes - size_bytes));
+kernels::ValueKinds Operands::PackValues(std::int64_t group, const Sequence& sequence, Range keys,
+                                         std::byte* packed) const {
+  const kernels::PlainRows values{.first = Row(tensors_.value, problem_.value_strides, group / problem_.key_value_heads,
+                                               group % problem_.key_value_heads, sequence.first_key + keys.begin),
+                                  .row_size_bytes = problem_.value_strides.row * element_size_bytes_,
+                                  .rows = keys.size(),
+                                  .columns = problem_.value_head_size};
+  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
+  if (plan_.operand_type != problem_.element_type) return ConvertValues(values, padded_keys, packed);
+  return kernels::PackValues(plan_.operand_type, products_->value_layout(), values, padded_keys,
+                             plan_.padded_value_head_size, packed);
 }
 
-kernels::ValueKinds Operands::PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
-                                         Scratch& scratch) const {
-  const std::int64_t padded_keys = plan_.PaddedKeys(keys);
-  const kernels::TileProducts& products = ProductsFor(padded_keys);
-  kernels::ValueKinds kinds;
-  for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(plan_.padded_value_head_size); ++panel) {
-    const std::int64_t padded_columns = kernels::TileProducts::PanelColumns(plan_.padded_value_head_size, panel);
+kernels::ValueKinds Operands::ConvertValues(const kernels::PlainRows& values, std::int64_t padded_keys,
+                                            std::byte* packed) const {
+  // Float32, since nothing is converted to a half type.
+  assert(products_->value_layout() == kernels::ValueLayout::kRows);
+  const std::int64_t padded_columns = plan_.padded_value_head_size;
+  const std::int64_t size_bytes = padded_keys * padded_columns * operand_size_bytes_;
+  std::byte* to = packed;
+  for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(padded_columns); ++panel) {
+    const std::int64_t width = kernels::TileProducts::PanelColumns(padded_columns, panel);
     const std::int64_t first = panel * kernels::kPanelColumns;
-    const Range columns{.begin = first, .end = std::min(first + padded_columns, problem_.value_head_size)};
-    std::byte* plain = products.packs_values() ? static_cast<std::byte*>(scratch.panel()) : packed;
-    LoadValues(group, sequence, keys, columns, padded_columns, plain);
-    const auto panel_kinds = kernels::ReplaceNonFinite(plan_.operand_type, plain, padded_keys * padded_columns);
-    kinds.non_finite |= panel_kinds.non_finite;
-    kinds.large |= panel_kinds.large;
-    if (products.packs_values()) products.PackValuePanel(panel, plain, packed);
-    packed += padded_keys * padded_columns * operand_size_bytes_;
+    for (std::int64_t row = 0; row < values.rows; ++row, to += width * operand_size_bytes_) {
+      const auto* from = static_cast<const std::byte*>(values.first) + row * values.row_size_bytes;
+      LoadRow(from + first * element_size_bytes_, std::min(width, values.columns - first), width, to);
+    }
+    const std::int64_t padding_bytes = (padded_keys - values.rows) * width * operand_size_bytes_;
+    std::memset(to, 0, static_cast<std::size_t>(padding_bytes));
+    to += padding_bytes;
   }
-  return kinds;
+  return kernels::ReplaceNonFinite(plan_.operand_type, packed, size_bytes / operand_size_bytes_);
 }
 
 }  // namespace attnd::core

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/kernels/products.h"
-#include "core/kernels/softmax.h"
 #include "core/kernels/tile_products.h"
+#include "core/kernels/value_packing.h"
 #include "core/plan.h"
 #include "core/problem.h"
 #include "core/scratch.h"
@@ -48,17 +48,16 @@ class Operands {
 
   // One key tile of a group's keys and values.
   void PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed, Scratch& scratch) const;
-  kernels::ValueKinds PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
-                                 Scratch& scratch) const;
+  kernels::ValueKinds PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed) const;
 
  private:
   const std::byte* Row(const void* data, const Strides& strides, std::int64_t batch_entry, std::int64_t head,
                        std::int64_t row) const;
   // Whether rows of so many elements are as the products take them.
   bool IsOperand(std::int64_t size, std::int64_t padded_size) const;
-  // Some columns of a key tile's values, plain and dense, filled up with zeros.
-  void LoadValues(std::int64_t group, const Sequence& sequence, Range keys, Range columns, std::int64_t padded_columns,
-                  std::byte* to) const;
+  // Packs values that are not of the products' type.
+  kernels::ValueKinds ConvertValues(const kernels::PlainRows& values, std::int64_t padded_keys,
+                                    std::byte* packed) const;
   // Whether rows of a tensor, taken together, are as the products take them.
   bool AreOperands(const Strides& strides, std::int64_t size, std::int64_t padded_size) const {
     return IsOperand(size, padded_size) && strides.row == size;

@@ -1,6 +1,5 @@
 #include "core/scratch.h"
 
-#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -25,7 +24,7 @@ Scratch::Scratch()
       scores_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(float))),
       half_weights_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(std::uint16_t))),
       sums_(AllocateZeroed(kQueryTileRows * kMaxHeadSize, sizeof(float))),
-      panel_(AllocateZeroed(kernels::kPanelColumns * std::max(kMaxHeadSize, kKeyTileKeys), sizeof(float))),
+      panel_(AllocateZeroed(kernels::kPanelColumns * kMaxHeadSize, sizeof(float))),
       key_tile_(AllocateZeroed(kKeyTileKeys * kMaxHeadSize, sizeof(float))),
       value_tile_(AllocateZeroed(kKeyTileKeys * kMaxHeadSize, sizeof(float))),
       added_(AllocateZeroed(kQueryTileRows * kKeyTileKeys, sizeof(float))),

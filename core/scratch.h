@@ -26,7 +26,7 @@ class Scratch {
   void* half_weights() { return half_weights_.get(); }
   // Weighted sums of values: kQueryTileRows × padded Dv.
   float* sums() { return reinterpret_cast<float*>(sums_.get()); }
-  // A panel before it is packed: kPanelColumns × padded D, or kKeyTileKeys × kPanelColumns.
+  // A panel of keys before it is packed: kPanelColumns × padded D.
   void* panel() { return panel_.get(); }
   // A key tile's keys and values, packed: kKeyTileKeys × padded D, and × padded Dv.
   std::byte* key_tile() { return key_tile_.get(); }

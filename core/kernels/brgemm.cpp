@@ -1,4 +1,4 @@
-// The products by oneDNN's micro-kernels (dnnl::ukernel::brgemm and transform).
+// The products by oneDNN's micro-kernels (dnnl::ukernel::brgemm).
 #include <array>
 #include <cassert>
 #include <oneapi/dnnl/dnnl_ukernel.hpp>
@@ -16,7 +16,6 @@ namespace {
 
 using dnnl::ukernel::brgemm;
 using dnnl::ukernel::pack_type;
-using dnnl::ukernel::transform;
 using DataType = dnnl::memory::data_type;
 
 // Rows of a product: a tile's 64, and powers of two for its last rows. From 4 rows on, all reach the full rate on AVX2.
@@ -24,7 +23,6 @@ constexpr std::array<std::int64_t, 6> kRowClasses = {64, 32, 16, 8, 4, 1};
 
 // A product's code takes some 10 KiB; this bounds all of it to a few MiB.
 constexpr std::size_t kKeptProducts = 512;
-constexpr std::size_t kKeptPackers = 256;
 
 DataType ToOnednn(ElementType type) {
   switch (type) {
@@ -72,41 +70,11 @@ class BrgemmProduct final : public Product {
   const std::vector<std::pair<dnnl::memory::dim, dnnl::memory::dim>> offsets_ = {{0, 0}};
 };
 
-class TransformPacker final : public Packer {
- public:
-  TransformPacker(std::int64_t inner, std::int64_t columns, ElementType type)
-      : transform_(inner, columns, pack_type::no_trans, /*in_ld=*/columns, /*out_ld=*/columns, ToOnednn(type),
-                   ToOnednn(type)),
-        row_size_bytes_(columns * static_cast<std::int64_t>(ElementSizeBytes(type))) {
-    transform_.generate();
-  }
-
-  void Run(const void* plain, [[maybe_unused]] std::int64_t row_size_bytes, void* packed) const override {
-    assert(row_size_bytes == row_size_bytes_);
-    transform_.execute(plain, packed);
-  }
-
- private:
-  transform transform_;
-  [[maybe_unused]] const std::int64_t row_size_bytes_;
-};
-
-struct PackerShape {
-  std::int64_t inner = 0;
-  std::int64_t columns = 0;
-
-  bool operator==(const PackerShape&) const = default;
-  template <typename H>
-  friend H AbslHashValue(H state, const PackerShape& s) {
-    return H::combine(std::move(state), s.inner, s.columns);
-  }
-};
-
 class BrgemmProducts final : public Products {
  public:
   // `takes_plain`: the micro-kernels read B as a plain matrix.
   BrgemmProducts(ElementType operand_type, bool takes_plain)
-      : operand_type_(operand_type), takes_plain_(takes_plain), products_(kKeptProducts), packers_(kKeptPackers) {}
+      : operand_type_(operand_type), takes_plain_(takes_plain), products_(kKeptProducts) {}
 
   std::string name() const override { return "brgemm-" + std::string(ElementTypeName(operand_type_)); }
   ElementType operand_type() const override { return operand_type_; }
@@ -123,11 +91,7 @@ class BrgemmProducts final : public Products {
     return std::make_shared<TransposingPacker>(inner / 2, columns);
   }
 
-  std::shared_ptr<const Packer> MakeValuePacker(std::int64_t inner, std::int64_t columns) override {
-    if (takes_plain_) return nullptr;
-    return packers_.GetOrMake(PackerShape{.inner = inner, .columns = columns},
-                              [&] { return std::make_shared<TransformPacker>(inner, columns, operand_type_); });
-  }
+  ValueLayout value_layout() const override { return takes_plain_ ? ValueLayout::kRows : ValueLayout::kRowPairs; }
 
   void ReleaseThread() const override { brgemm::release_hw_context(); }
 
@@ -135,7 +99,6 @@ class BrgemmProducts final : public Products {
   const ElementType operand_type_;
   const bool takes_plain_;
   LruCache<ProductShape, Product> products_;
-  LruCache<PackerShape, Packer> packers_;
 };
 
 }  // namespace

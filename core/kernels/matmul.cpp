@@ -98,7 +98,7 @@ class MatmulProducts final : public Products {
   std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) override {
     return std::make_shared<TransposingPacker>(inner, columns);
   }
-  std::shared_ptr<const Packer> MakeValuePacker(std::int64_t, std::int64_t) override { return nullptr; }
+  ValueLayout value_layout() const override { return ValueLayout::kRows; }
 
  private:
   LruCache<ProductShape, Product> products_{kKeptProducts};

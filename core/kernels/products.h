@@ -12,20 +12,18 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/value_packing.h"
 #include "core/tensor.h"
 
 namespace attnd::core::kernels {
 
 // oneDNN packs panels of at most 64 columns for matrix units (dnnl::ukernel::transform).
 inline constexpr std::int64_t kPanelColumns = 64;
-// Rows of operands are padded to whole 64 bytes: 16 elements of float32, which is the narrowest panel that oneDNN
-// packs, and 32 of a half type, because transform writes whole 32 × columns blocks of these whatever the inner
-// dimension is.
-inline constexpr std::int64_t kPaddingBytes = 64;
+// Rows of operands are padded to whole 16 elements, which is the narrowest panel that oneDNN takes with matrix units.
+inline constexpr std::int64_t kPaddedElements = 16;
 
-inline std::int64_t PaddedSize(std::int64_t size, ElementType operand_type) {
-  const auto padding = kPaddingBytes / static_cast<std::int64_t>(ElementSizeBytes(operand_type));
-  return (size + padding - 1) / padding * padding;
+inline std::int64_t PaddedSize(std::int64_t size) {
+  return (size + kPaddedElements - 1) / kPaddedElements * kPaddedElements;
 }
 
 // C[rows × columns] = A[rows × inner]·B[inner × columns], or += where it accumulates. C is float32.
@@ -78,8 +76,8 @@ class Products {
   virtual std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) = 0;
   // Packs [columns × inner] as a panel of [inner × columns]. Writes no byte beyond it.
   virtual std::shared_ptr<const Packer> MakeKeyPacker(std::int64_t inner, std::int64_t columns) = 0;
-  // Packs a dense [inner × columns] as a panel; null where the plain matrix is one already.
-  virtual std::shared_ptr<const Packer> MakeValuePacker(std::int64_t inner, std::int64_t columns) = 0;
+  // Of panels of values.
+  virtual ValueLayout value_layout() const = 0;
 
   // Gives up what products hold on the calling thread (the state of matrix units). Called at the end of each piece of
   // work.

@@ -355,45 +355,6 @@ void ScoresToWeightsImpl(float* row, std::int64_t columns, ColumnInterval visibl
   }
 }
 
-// What the exponent bits of a type say: all ones is what is not finite, and from `large` on a value is large.
-template <typename Bits>
-ValueKinds ReplaceNonFiniteBits(Bits* values, std::int64_t count, Bits all_ones, Bits large) {
-  const hn::ScalableTag<Bits> d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  ValueKinds kinds;
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const auto n = static_cast<std::size_t>(HWY_MIN(lanes, count - i));
-    const auto bits = hn::LoadN(d, values + i, n);
-    const auto exponents = hn::And(bits, hn::Set(d, all_ones));
-    const auto unusual = hn::Ge(exponents, hn::Set(d, large));
-    if (hn::AllFalse(d, unusual)) continue;
-    const auto bad = hn::Eq(exponents, hn::Set(d, all_ones));
-    kinds.large = kinds.large || !hn::AllFalse(d, hn::AndNot(bad, unusual));
-    if (hn::AllFalse(d, bad)) continue;
-    kinds.non_finite = true;
-    hn::StoreN(hn::IfThenZeroElse(bad, bits), d, values + i, n);
-  }
-  return kinds;
-}
-
-ValueKinds ReplaceNonFiniteImpl(ElementType type, void* values, std::int64_t count) {
-  // kLargeValue's exponent bits; no float16 is so large.
-  constexpr std::uint32_t kLargeBits = (96U + 127U) << 23;
-  switch (type) {
-    case ElementType::kFloat32:
-      return ReplaceNonFiniteBits<std::uint32_t>(static_cast<std::uint32_t*>(values), count, 0x7F800000U, kLargeBits);
-    case ElementType::kBfloat16:
-      return ReplaceNonFiniteBits<std::uint16_t>(static_cast<std::uint16_t*>(values), count, 0x7F80U, kLargeBits >> 16);
-    case ElementType::kFloat16:
-      return ReplaceNonFiniteBits<std::uint16_t>(static_cast<std::uint16_t*>(values), count, 0x7C00U, 0x7C00U);
-    case ElementType::kInt32:
-    case ElementType::kBool:
-      break;
-  }
-  assert(false);
-  return {};
-}
-
 const char* VectorInstructionSetNameImpl() { return hwy::TargetName(HWY_TARGET); }
 
 }  // namespace
@@ -411,7 +372,6 @@ HWY_EXPORT(DivideRowImpl);
 HWY_EXPORT(ScoresToWeightsImpl);
 HWY_EXPORT(ToFloat32Impl);
 HWY_EXPORT(FromFloat32Impl);
-HWY_EXPORT(ReplaceNonFiniteImpl);
 HWY_EXPORT(ScaleImpl);
 HWY_EXPORT(VectorInstructionSetNameImpl);
 
@@ -440,10 +400,6 @@ void ToFloat32(ElementType type, const void* from, std::int64_t count, float* to
 
 void FromFloat32(const float* from, std::int64_t count, ElementType type, void* to) {
   HWY_DYNAMIC_DISPATCH(FromFloat32Impl)(from, count, type, to);
-}
-
-ValueKinds ReplaceNonFinite(ElementType type, void* values, std::int64_t count) {
-  return HWY_DYNAMIC_DISPATCH(ReplaceNonFiniteImpl)(type, values, count);
 }
 
 void Scale(ElementType type, void* values, std::int64_t count, float factor) {

@@ -68,18 +68,6 @@ void Scale(ElementType type, void* values, std::int64_t count, float factor);
 void ToFloat32(ElementType type, const void* from, std::int64_t count, float* to);
 void FromFloat32(const float* from, std::int64_t count, ElementType type, void* to);
 
-// Of kLargeValue and beyond in magnitude, so many values may add up to more than float32 holds: even 2^32 of those
-// below it do not.
-inline constexpr float kLargeValue = 0x1p+96F;
-
-struct ValueKinds {
-  bool non_finite = false;
-  bool large = false;  // finite, and at least kLargeValue in magnitude
-};
-
-// Replaces NaN and infinities by 0; tells what there was.
-ValueKinds ReplaceNonFinite(ElementType type, void* values, std::int64_t count);
-
 // The instruction set that these functions use, by Highway's name.
 const char* VectorInstructionSetName();
 

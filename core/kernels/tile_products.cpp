@@ -32,14 +32,10 @@ TileProducts::TileProducts(Products& products, const TileSizes& sizes, std::span
     : sizes_(sizes),
       operand_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(products.operand_type()))),
       class_rows_(products.row_classes().begin(), products.row_classes().end()) {
-  const auto make_packers = [](std::int64_t columns, auto make) {
-    return PanelPacker{.whole = columns >= kPanelColumns ? make(kPanelColumns) : nullptr,
-                       .last = columns % kPanelColumns != 0 ? make(columns % kPanelColumns) : nullptr};
-  };
-  key_packer_ =
-      make_packers(sizes.keys, [&](std::int64_t columns) { return products.MakeKeyPacker(sizes.head_size, columns); });
-  value_packer_ = make_packers(sizes.value_head_size,
-                               [&](std::int64_t columns) { return products.MakeValuePacker(sizes.keys, columns); });
+  if (sizes.keys >= kPanelColumns) key_packer_.whole = products.MakeKeyPacker(sizes.head_size, kPanelColumns);
+  if (const std::int64_t columns = sizes.keys % kPanelColumns; columns != 0) {
+    key_packer_.last = products.MakeKeyPacker(sizes.head_size, columns);
+  }
   for (const std::int64_t rows : query_rows) AddRowClasses(products, rows);
 }
 
@@ -97,12 +93,6 @@ void TileProducts::PackKeyPanel(std::int64_t panel, const void* plain, std::int6
                                 void* packed) const {
   const bool whole = PanelColumns(sizes_.keys, panel) == kPanelColumns;
   (whole ? key_packer_.whole : key_packer_.last)->Run(plain, row_size_bytes, packed);
-}
-
-void TileProducts::PackValuePanel(std::int64_t panel, const void* plain, void* packed) const {
-  const std::int64_t columns = PanelColumns(sizes_.value_head_size, panel);
-  (columns == kPanelColumns ? value_packer_.whole : value_packer_.last)
-      ->Run(plain, columns * operand_size_bytes_, packed);
 }
 
 void TileProducts::RunPanels(const PanelProduct& product, std::int64_t columns, const void* a, const void* b,

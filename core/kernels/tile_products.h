@@ -40,15 +40,11 @@ class TileProducts {
   // Of keys.
   std::int64_t padded_keys() const { return sizes_.keys; }
 
-  // Panel by panel: `columns` of the panel at `panel`, and its packing from a dense plain matrix.
+  // Panel by panel: `columns` of the panel at `panel`, and its packing.
   static std::int64_t PanelColumns(std::int64_t columns, std::int64_t panel);
   static std::int64_t Panels(std::int64_t columns);
-  // [columns × head_size], whose rows begin `row_size_bytes` after each other, → panel of keys; and dense [keys ×
-  // columns] → panel of values.
+  // [columns × head_size], whose rows begin `row_size_bytes` after each other, → panel of keys.
   void PackKeyPanel(std::int64_t panel, const void* plain, std::int64_t row_size_bytes, void* packed) const;
-  // False where values need no packing: the plain panel is a packed one.
-  bool packs_values() const { return value_packer_.whole != nullptr || value_packer_.last != nullptr; }
-  void PackValuePanel(std::int64_t panel, const void* plain, void* packed) const;
 
   // scores[rows × keys] = query[rows × head_size]·keysᵀ
   void Scores(std::int64_t rows, const void* query, const void* packed_keys, float* scores) const;
@@ -82,7 +78,6 @@ class TileProducts {
   const std::int64_t operand_size_bytes_;
   const std::vector<std::int64_t> class_rows_;
   PanelPacker key_packer_;
-  PanelPacker value_packer_;
   std::vector<RowClass> row_classes_;
 };
 

@@ -71,7 +71,8 @@ CORE_ROOMS = {
 
 # The kernels' interface; what else lies in core/kernels/ is theirs alone.
 KERNEL_INTERFACE = {"core/kernels/kernel_list.h", "core/kernels/products.h", "core/kernels/scores.h",
-                    "core/kernels/softmax.h", "core/kernels/tile_products.h", "core/kernels/weight_sums.h"}
+                    "core/kernels/softmax.h", "core/kernels/tile_products.h", "core/kernels/value_packing.h",
+                    "core/kernels/weight_sums.h"}
 
 # All that the server sees of core; aligned_buffer, since tensors go from the one to the other in such memory, and control_groups,
 # since the same groups bound CPUs and memory.
@@ -90,8 +91,8 @@ FORBIDDEN_INCLUDES = [
 # Foreign libraries behind a door: which includes, and the only files that may have them.
 DOORS = [
     (r"oneapi/|dnnl", {"core/kernels/brgemm.cpp", "core/kernels/matmul.cpp", "core/machine.cpp"}),
-    (r"hwy/", {"core/kernels/scores.cpp", "core/kernels/softmax.cpp", "core/kernels/transpose.cpp", "core/kernels/weight_sums.cpp",
-               "core/machine.cpp"}),
+    (r"hwy/", {"core/kernels/scores.cpp", "core/kernels/softmax.cpp", "core/kernels/transpose.cpp",
+               "core/kernels/value_packing.cpp", "core/kernels/weight_sums.cpp", "core/machine.cpp"}),
     (r"omp\.h", {"core/kernels/matmul.cpp"}),
     (r"png\.h", {"client/cli/png.cpp"}),
     (r"zlib\.h", {"client/cli/deflate.cpp"}),

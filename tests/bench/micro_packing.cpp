@@ -37,7 +37,7 @@ class KeyTile {
     if (what == What::kKeys) {
       operands_.PackKeys(/*group=*/0, sequence, keys, packed_.get(), scratch_);
     } else {
-      operands_.PackValues(/*group=*/0, sequence, keys, packed_.get(), scratch_);
+      operands_.PackValues(/*group=*/0, sequence, keys, packed_.get());
     }
   }
 

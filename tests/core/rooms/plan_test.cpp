@@ -72,8 +72,8 @@ TEST(PlanTest, PackedSizesArePaddedAndOfTheOperandType) {
   EXPECT_EQ(in_float32.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 80 * 4);
   EXPECT_EQ(in_float32.PackedKeySizeBytes(1, problem.keys), kKeyTileKeys * 48 * 4);
   EXPECT_EQ(in_float32.PackedKeySizeBytes(0, problem.keys), 0);
-  EXPECT_EQ(in_bfloat16.PackedKeySizeBytes(2, problem.keys), (kKeyTileKeys + 32) * 64 * 2);
-  EXPECT_EQ(in_bfloat16.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 32) * 96 * 2);
+  EXPECT_EQ(in_bfloat16.PackedKeySizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 48 * 2);
+  EXPECT_EQ(in_bfloat16.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 80 * 2);
 }
 
 // Each size of a last tile needs products of its own.

@@ -67,10 +67,10 @@ class Panel {
   std::vector<std::byte> bytes_;
 };
 
-// Every size of `type` that a plan may ask for, up to a whole panel.
-std::vector<std::int64_t> PaddedSizes(ElementType type) {
+// Every size that a plan may ask for, up to a whole panel.
+std::vector<std::int64_t> PaddedSizes() {
   std::vector<std::int64_t> sizes;
-  for (std::int64_t size = 1; size <= kPanelColumns; size = sizes.back() + 1) sizes.push_back(PaddedSize(size, type));
+  for (std::int64_t size = 1; size <= kPanelColumns; size = sizes.back() + 1) sizes.push_back(PaddedSize(size));
   return sizes;
 }
 
@@ -90,8 +90,8 @@ class ProductsTest : public ::testing::Test {
   template <typename Check>
   void ForEachShape(Check check) {
     for (const auto& products : AllProducts()) {
-      for (const std::int64_t inner : PaddedSizes(products->operand_type())) {
-        for (const std::int64_t columns : PaddedSizes(products->operand_type())) {
+      for (const std::int64_t inner : PaddedSizes()) {
+        for (const std::int64_t columns : PaddedSizes()) {
           for (const std::int64_t rows : products->row_classes()) {
             SCOPED_TRACE(products->name() + " rows " + std::to_string(rows) + " inner " + std::to_string(inner) +
                          " columns " + std::to_string(columns));
@@ -128,13 +128,12 @@ TEST_F(ProductsTest, OfPackedValues) {
     const Matrix values(inner, columns, products.operand_type());
     Panel panel(inner, columns, products.operand_type());
     const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
-    const std::shared_ptr<const Packer> packer = products.MakeValuePacker(inner, columns);
-    if (packer != nullptr) {
-      packer->Run(values.bytes().data(), columns * size_bytes, panel.data());
-      EXPECT_TRUE(panel.guards_are_intact());
-    } else {
-      std::copy(values.bytes().begin(), values.bytes().end(), panel.data());
-    }
+    const PlainRows plain{
+        .first = values.bytes().data(), .row_size_bytes = columns * size_bytes, .rows = inner, .columns = columns};
+    const ValueKinds kinds =
+        PackValues(products.operand_type(), products.value_layout(), plain, inner, columns, panel.data());
+    EXPECT_FALSE(kinds.non_finite || kinds.large);
+    EXPECT_TRUE(panel.guards_are_intact());
     const std::vector<float> sums = Multiply(products, weights, rows, inner, columns, panel.data());
     for (std::int64_t i = 0; i < rows; ++i) {
       for (std::int64_t j = 0; j < columns; ++j) {
