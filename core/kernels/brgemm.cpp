@@ -1,11 +1,13 @@
-// The products by oneDNN's micro-kernels (dnnl::ukernel::brgemm).
+// The products by oneDNN's micro-kernels (dnnl::ukernel::brgemm), and of few rows by our own.
 #include <array>
 #include <cassert>
 #include <oneapi/dnnl/dnnl_ukernel.hpp>
 #include <utility>
 
+#include "core/kernels/few_rows.h"
 #include "core/kernels/kernel_list.h"
 #include "core/kernels/lru_cache.h"
+#include "core/kernels/softmax.h"
 #include "core/kernels/thread_scratchpad.h"
 #include "core/kernels/transposing_packer.h"
 
@@ -70,17 +72,65 @@ class BrgemmProduct final : public Product {
   const std::vector<std::pair<dnnl::memory::dim, dnnl::memory::dim>> offsets_ = {{0, 0}};
 };
 
+class FewRowsProduct final : public Product {
+ public:
+  FewRowsProduct(const ProductShape& shape, ElementType operand_type) : shape_(shape), operand_type_(operand_type) {}
+
+  void Run(const void* a, const void* b, std::int64_t panel_size_bytes, std::int64_t panels, float* c) const override {
+    for (std::int64_t panel = 0; panel < panels; ++panel) {
+      MultiplyFewRows(operand_type_, shape_, a, static_cast<const std::byte*>(b) + panel * panel_size_bytes,
+                      c + panel * shape_.columns);
+    }
+  }
+
+ private:
+  const ProductShape shape_;
+  const ElementType operand_type_;
+};
+
+bool IsOfFewRows(const ProductShape& shape) { return shape.rows == 1 || shape.rows == kFewRows; }
+
+// Whether products of few rows have the bits of the micro-kernels, which compute the other classes of rows: matrix
+// units for example add up in another order.
+bool FewRowsHaveSameBits(ElementType operand_type) {
+  constexpr std::int64_t kInner = 48;
+  std::vector<float> numbers(kInner * kPanelColumns);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i * i % 1009) / 1009 - 0.5F;
+  std::vector<std::byte> operand(numbers.size() * ElementSizeBytes(operand_type));
+  FromFloat32(numbers.data(), static_cast<std::int64_t>(numbers.size()), operand_type, operand.data());
+  const auto product_is_same = [&](std::int64_t rows, bool accumulate) {
+    const ProductShape shape{.rows = rows,
+                             .columns = kPanelColumns,
+                             .inner = kInner,
+                             .a_stride = kInner,
+                             .c_stride = kPanelColumns,
+                             .accumulate = accumulate};
+    std::vector<float> expected(numbers.begin(), numbers.begin() + kFewRows * kPanelColumns);
+    std::vector<float> found = expected;
+    BrgemmProduct(shape, operand_type).Run(operand.data(), operand.data(), /*panel_size_bytes=*/0, 1, expected.data());
+    FewRowsProduct(shape, operand_type).Run(operand.data(), operand.data(), /*panel_size_bytes=*/0, 1, found.data());
+    brgemm::release_hw_context();
+    return found == expected;
+  };
+  return HasFewRowsProduct(operand_type) && product_is_same(1, false) && product_is_same(1, true) &&
+         product_is_same(kFewRows, false) && product_is_same(kFewRows, true);
+}
+
 class BrgemmProducts final : public Products {
  public:
   // `takes_plain`: the micro-kernels read B as a plain matrix.
   BrgemmProducts(ElementType operand_type, bool takes_plain)
-      : operand_type_(operand_type), takes_plain_(takes_plain), products_(kKeptProducts) {}
+      : operand_type_(operand_type),
+        takes_plain_(takes_plain),
+        has_few_rows_(FewRowsHaveSameBits(operand_type)),
+        products_(kKeptProducts) {}
 
   std::string name() const override { return "brgemm-" + std::string(ElementTypeName(operand_type_)); }
   ElementType operand_type() const override { return operand_type_; }
   std::span<const std::int64_t> row_classes() const override { return kRowClasses; }
 
   std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) override {
+    if (has_few_rows_ && IsOfFewRows(shape)) return std::make_shared<FewRowsProduct>(shape, operand_type_);
     return products_.GetOrMake(shape, [&] { return std::make_shared<BrgemmProduct>(shape, operand_type_); });
   }
 
@@ -98,6 +148,7 @@ class BrgemmProducts final : public Products {
  private:
   const ElementType operand_type_;
   const bool takes_plain_;
+  const bool has_few_rows_;
   LruCache<ProductShape, Product> products_;
 };
 

@@ -91,7 +91,7 @@ FORBIDDEN_INCLUDES = [
 # Foreign libraries behind a door: which includes, and the only files that may have them.
 DOORS = [
     (r"oneapi/|dnnl", {"core/kernels/brgemm.cpp", "core/kernels/matmul.cpp", "core/machine.cpp"}),
-    (r"hwy/", {"core/kernels/scores.cpp", "core/kernels/softmax.cpp", "core/kernels/transpose.cpp",
+    (r"hwy/", {"core/kernels/few_rows.cpp", "core/kernels/scores.cpp", "core/kernels/softmax.cpp", "core/kernels/transpose.cpp",
                "core/kernels/value_packing.cpp", "core/kernels/weight_sums.cpp", "core/machine.cpp"}),
     (r"omp\.h", {"core/kernels/matmul.cpp"}),
     (r"png\.h", {"client/cli/png.cpp"}),
