@@ -23,22 +23,27 @@ using Mask = hn::Mask<F32>;
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// 2^x, to 7.5e-8 relative for x in [−126, 128), 0 below, NaN for NaN. The polynomial is the minimax one of degree 5 for
-// 2^f over f in [−0.5, 0.5] in relative error, found with Remez' exchange.
+// 2^x for x < 128, to 1.5e-7 relative from −126 on and exactly for whole numbers; below that 0 or a denormal number, as
+// the instruction set has it. NaN for NaN. The polynomial is the minimax one of degree 5 in relative error, found with
+// Remez' exchange, for 2^f over f in [0, 1], among those that are 1 at 0.
 HWY_INLINE Vec Exp2(F32 d, Vec x) {
-  const I32 di;
-  const Vec n = hn::Round(x);
-  const Vec f = hn::Sub(x, n);
-  Vec p = hn::Set(d, 0x1.5c08e534cb127p-10F);
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.3d0c52cd2091bp-7F));
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.c6b6e4f95355fp-5F));
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.ebf9174f8f26bp-3F));
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.62e428c5babf1p-1F));
-  p = hn::MulAdd(p, f, hn::Set(d, 0x1.00000133c128cp+0F));
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
-  // p·2^n, or 0 where x is below −126, in one instruction, which Highway has no name for; of a NaN it makes a NaN.
-  return Vec{_mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x.raw, hn::Set(d, -126.0F).raw, _CMP_NLT_UQ), p.raw, n.raw)};
+  // These instructions Highway has no names for: x less the whole number below it, and p·2^⌊x⌋.
+  const Vec f = Vec{_mm512_reduce_ps(x.raw, _MM_FROUND_TO_NEG_INF)};
 #else
+  const Vec n = hn::Floor(x);
+  const Vec f = hn::Sub(x, n);
+#endif
+  Vec p = hn::Set(d, 0x1.e974fa598c40cp-10F);
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.2778552bc85ebp-7F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.c91ce63ccd9a6p-5F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.ebdb56d89faa9p-3F));
+  p = hn::MulAdd(p, f, hn::Set(d, 0x1.62e4ba8ec2b14p-1F));
+  p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+  return Vec{_mm512_scalef_ps(p.raw, x.raw)};
+#else
+  const I32 di;
   const Vec scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::ConvertTo(di, n))));
   // A NaN keeps its payload through the polynomial, but the exponent added to its bits may have made it a number.
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), hn::IfThenElse(hn::IsNaN(x), x, scaled));
@@ -197,7 +202,6 @@ HWY_INLINE References RaiseMaxima(const SoftmaxTile& tile, std::int64_t first_ro
                                   const float* new_maxima) {
   const F32 d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const Vec one = hn::Set(d, 1.0F);
   References references;
   for (std::int64_t i = 0; i < rows; i += lanes) {
     const auto n = static_cast<std::size_t>(HWY_MIN(lanes, rows - i));
@@ -206,9 +210,7 @@ HWY_INLINE References RaiseMaxima(const SoftmaxTile& tile, std::int64_t first_ro
     // While every score that counted is −∞, any finite reference gives the weights 0 that they have beside a finite
     // score.
     const Vec reference = hn::IfThenZeroElse(hn::Eq(maximum, hn::Set(d, kMinusInfinity)), maximum);
-    // Exactly 1 where the maximum stays: the polynomial's 2^0 is one bit more, which would add up over a long row's
-    // tiles.
-    const Vec factor = hn::IfThenElse(hn::Eq(before, reference), one, Exp2(d, hn::Sub(before, reference)));
+    const Vec factor = Exp2(d, hn::Sub(before, reference));
     hn::StoreN(maximum, d, tile.maximum + first_row + i, n);
     hn::StoreN(factor, d, tile.factor + first_row + i, n);
     hn::Store(reference, d, references.of_row + i);
