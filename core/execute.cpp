@@ -127,12 +127,19 @@ TileResult Execution::Attend(const GroupTile& tile, const PackedKv& packed, Load
 
 std::int64_t Execution::CountHeadsThatSee(const GroupTile& tile, Range keys, Scratch& scratch) const {
   std::int64_t count = 0;
+  std::int64_t full = 0;
   for (std::int64_t h = 0; h < tile.heads; ++h) {
     const TileKind kind = FindVisibility(problem_, tensors_, tile.Head(h), keys, scratch.row_keys.data(),
                                          scratch.mask_bytes(), scratch.visibility);
     if (kind != TileKind::kHidden) ++count;
+    if (kind == TileKind::kFull) ++full;
   }
-  if (count > 0) scratch.columns = VisiblePanels(scratch.visibility, tile.rows(), plan().PaddedKeys(keys));
+  const std::int64_t padded_keys = plan().PaddedKeys(keys);
+  if (full == tile.heads) {
+    scratch.columns = {.begin = 0, .end = padded_keys};
+  } else if (count > 0) {
+    scratch.columns = VisiblePanels(scratch.visibility, tile.rows(), padded_keys);
+  }
   return count;
 }
 

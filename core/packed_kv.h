@@ -2,6 +2,8 @@
 // owner and a lifetime of its own, shared by all query tiles and all query heads that read it.
 #pragma once
 
+#include <absl/container/inlined_vector.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -77,9 +79,11 @@ class PackedKv {
   std::byte* values_ = nullptr;
   // What they point to, where it is not borrowed.
   AlignedBuffer own_memory_;
-  std::vector<std::vector<float>> non_finite_sums_;
+  // One a key tile. Those of short sequences are in here: what is read once has no other allocations.
+  static constexpr std::size_t kInlineTiles = 2;
+  absl::InlinedVector<std::vector<float>, kInlineTiles> non_finite_sums_;
   std::vector<std::vector<std::byte>> plain_values_;
-  std::vector<std::uint8_t> has_large_values_;  // bytes, which threads may write side by side
+  absl::InlinedVector<std::uint8_t, kInlineTiles> has_large_values_;  // bytes, which threads may write side by side
 };
 
 }  // namespace attnd::core

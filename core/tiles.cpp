@@ -123,6 +123,10 @@ Range VisibleKeys(const Problem& problem, const Sequence& sequence, std::int64_t
 
 void FindRowKeys(const Problem& problem, const QueryTile& tile, Range* row_keys) {
   row_keys += tile.first;
+  if (!MayHideKeys(problem)) {
+    std::fill_n(row_keys, tile.rows.size(), Range{0, tile.sequence.keys});
+    return;
+  }
   for (std::int64_t row = tile.rows.begin; row < tile.rows.end; ++row) {
     *row_keys++ = VisibleKeys(problem, tile.sequence, row);
   }
@@ -149,6 +153,10 @@ Range VisiblePanels(const TileVisibility& visibility, std::int64_t rows, std::in
 TileKind FindVisibility(const Problem& problem, const Tensors& tensors, const QueryTile& tile, Range keys,
                         const Range* row_keys, std::uint8_t* memory, TileVisibility& visibility) {
   visibility.bytes = nullptr;
+  if (!MayHideKeys(problem)) {
+    std::fill_n(visibility.columns.begin() + tile.first, tile.rows.size(), kernels::ColumnInterval{0, keys.size()});
+    return TileKind::kFull;
+  }
   bool any = false;
   bool all = true;
   const std::int64_t end = tile.first + tile.rows.size();
