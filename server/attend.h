@@ -6,7 +6,7 @@
 //   auto memory = call.Open(description, max_answer_bytes);  // what it says; where its elements go
 //   … the elements are put there …
 //   call.Compute(parsed_size_bytes, done);
-//   … done(answer) on a worker …
+//   … done(answer), on a worker or before Compute returns …
 //   call.EncodeSeconds();
 //   call.EndEncode(sent_bytes);  // the answer has been handed on
 #pragma once
@@ -48,7 +48,8 @@ struct Answer {
 // One request. Not thread-safe, except for Cancel. After Compute it must live until `done` has run.
 class AttendCall : public RequestCall {
  public:
-  // Runs exactly once, on a worker, and must not block. The statuses are those of core::Engine::Start.
+  // Runs exactly once, on a worker or within Compute, and must not block. The statuses are those of
+  // core::Engine::Start.
   using Done = std::function<void(absl::StatusOr<std::shared_ptr<const Answer>>)>;
 
   AttendCall(const AttendContext& context, absl::Time deadline) : RequestCall(context, deadline) {}

@@ -101,10 +101,15 @@ void StreamReactor::OnReadDone(bool ok) {
   }
   absl::Status status = TakeMessage();
   message_.Clear();
-  absl::MutexLock lock(&mutex_);
-  is_taking_ = false;
-  if (!status.ok()) Abandon(std::move(status));
-  Proceed();
+  Request* whole = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_taking_ = false;
+    if (!status.ok()) Abandon(std::move(status));
+    Proceed();
+    whole = std::exchange(whole_, nullptr);
+  }
+  if (whole != nullptr) Compute(*whole);
 }
 
 void StreamReactor::OnWriteDone(bool ok) {
@@ -241,7 +246,7 @@ void StreamReactor::TakeRequest(std::uint64_t id, const ScannedMessage& scanned)
   } else if (request->in_parts) {
     arriving_[id] = std::move(request);
   } else {
-    Compute(std::move(request));
+    Wait(std::move(request));
   }
 }
 
@@ -313,22 +318,25 @@ void StreamReactor::AddPart(Request& request, const ScannedMessage& scanned, v1:
   if (!request.verdict.ok()) {
     EndArriving(request, request.verdict);
   } else if (request.tensors->is_complete()) {
-    Compute(std::move(arriving_.extract(request.answer.id()).mapped()));
+    Wait(std::move(arriving_.extract(request.answer.id()).mapped()));
   }
 }
 
 // ---- What becomes of requests
 // -----------------------------------------------------------------------------------------
 
-void StreamReactor::Compute(std::unique_ptr<Request> request) {
+void StreamReactor::Wait(std::unique_ptr<Request> request) {
   if (is_abandoned_) return;
-  const std::uint64_t id = request->answer.id();
-  Request& computed = *(computing_[id] = std::move(request));
-  waiting_bytes_ += computed.attend->held_bytes();
-  computed.attend->Compute(computed.parsed_size_bytes,
-                           [self = shared_from_this(), id](absl::StatusOr<std::shared_ptr<const Answer>> answer) {
-                             self->OnAnswer(id, std::move(answer));
-                           });
+  waiting_bytes_ += request->attend->held_bytes();
+  whole_ = request.get();
+  computing_[request->answer.id()] = std::move(request);
+}
+
+void StreamReactor::Compute(Request& request) {
+  request.attend->Compute(request.parsed_size_bytes, [self = shared_from_this(), id = request.answer.id()](
+                                                         absl::StatusOr<std::shared_ptr<const Answer>> answer) {
+    self->OnAnswer(id, std::move(answer));
+  });
 }
 
 void StreamReactor::OnAnswer(std::uint64_t id, absl::StatusOr<std::shared_ptr<const Answer>> answer) {

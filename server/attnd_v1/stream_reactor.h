@@ -81,11 +81,14 @@ class StreamReactor final : public grpc::ServerGenericBidiReactor, public std::e
   // Copies what the message holds of a tensor whose place was found, and goes on with the request.
   void AddPart(Request& request, const ScannedMessage& scanned, v1::TensorName tensor, std::byte* place);
 
+  // A request that waits. Without the lock, since a small one is computed and answered within.
+  void Compute(Request& request);
   void OnAnswer(std::uint64_t id, absl::StatusOr<std::shared_ptr<const Answer>> answer);
   void OnAlarm();
 
   // What becomes of requests.
-  void Compute(std::unique_ptr<Request> request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // It has arrived whole, and waits from now on. Compute must follow.
+  void Wait(std::unique_ptr<Request> request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndArriving(Request& request, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of a request in any state; what was said first holds. False where it is gone: also once its last message is being
   // written, which its caller may have before the server knows it written.
@@ -121,6 +124,8 @@ class StreamReactor final : public grpc::ServerGenericBidiReactor, public std::e
   std::shared_ptr<StreamReactor> self_ ABSL_GUARDED_BY(mutex_);
   Requests arriving_ ABSL_GUARDED_BY(mutex_);
   Requests computing_ ABSL_GUARDED_BY(mutex_);
+  // The one of them that Compute has yet to be called for, by who took its last message.
+  Request* whole_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // Those that have something to send, each a message in turn.
   std::deque<std::unique_ptr<Request>> sending_ ABSL_GUARDED_BY(mutex_);
   // The one whose last message is being written.
