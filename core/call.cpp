@@ -13,16 +13,24 @@ namespace {
 // What a task of many small groups costs at least: some microseconds, beside which it is little to claim one.
 constexpr double kTaskOperations = 2.5e5;
 
+// What a group costs beside its products: about half a microsecond.
+constexpr double kGroupOperations = 4e4;
+
 // To wake a thread takes some 20 microseconds, after which two would end a call that costs less hardly sooner than one.
 constexpr double kBriefOperations = 1e6;
 
-bool IsBriefCall(const Execution& execution) {
+// Some 0.1 to 0.2 milliseconds: as long as the bytes of a request that costs so much travel.
+constexpr double kSmallOperations = 2e7;
+
+WorkSize SizeOf(const Execution& execution) {
+  // Which cost more than what is counted here.
+  if (HasSummaries(execution.problem().summaries)) return WorkSize::kLarge;
   double operations = 0;
-  for (std::int64_t group = 0; group < execution.plan().groups; ++group) {
-    operations += execution.plan().OperationsOfGroup(execution.SequenceOf(group));
-    if (operations > kBriefOperations) return false;
+  for (std::int64_t group = 0; group < execution.plan().groups && operations <= kSmallOperations; ++group) {
+    operations += kGroupOperations + execution.plan().OperationsOfGroup(execution.SequenceOf(group));
   }
-  return true;
+  if (operations <= kBriefOperations) return WorkSize::kBrief;
+  return operations <= kSmallOperations ? WorkSize::kSmall : WorkSize::kLarge;
 }
 
 double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
@@ -36,7 +44,7 @@ Call::Call(const Problem& problem, const Tensors& tensors, CallOptions options, 
       observer_(observer),
       started_at_(absl::Now()),
       execution_(problem, tensors, products),
-      is_brief_(IsBriefCall(execution_)) {
+      size_(SizeOf(execution_)) {
   report_.kernel = products->name();
   report_.fingerprint = std::move(fingerprint);
   report_.query_tile_rows = kQueryTileRows;

@@ -32,7 +32,7 @@ class Call final : public Work {
 
   Claim ClaimTask() override;
   void Finish() override;
-  bool IsBrief() const override { return is_brief_; }
+  WorkSize Size() const override { return size_; }
 
  private:
   // A group whose keys and values are being packed, or whose queries are being computed.
@@ -74,7 +74,7 @@ class Call final : public Work {
   Observer* const observer_;
   const absl::Time started_at_;
   Execution execution_;
-  const bool is_brief_;
+  const WorkSize size_;
   // Where summaries are asked for; made by RunPrepare, before anybody else looks.
   std::unique_ptr<SummaryPass> summaries_;
 

@@ -1,6 +1,7 @@
 #include "core/worker_pool.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace attnd::core {
@@ -23,9 +24,18 @@ WorkerPool::~WorkerPool() {
 
 void WorkerPool::Add(std::unique_ptr<Work> work) {
   absl::MutexLock lock(&mutex_);
-  const bool is_brief = work->IsBrief();
-  AddEntry(std::move(work), nullptr);
-  if (is_brief && looking_out_ == 0 && !free_places_.empty()) work_changed_.Signal();
+  std::unique_ptr<Scratch> place = work->Size() == WorkSize::kLarge ? nullptr : TakePlace();
+  if (place == nullptr) {
+    AddEntry(std::move(work), nullptr);
+    return;
+  }
+  ++unfinished_;
+  RunAlone(std::move(work), *place);
+  --unfinished_;
+  work_finished_.SignalAll();
+  LeavePlace(std::move(place));
+  // A worker may have found no place for these.
+  if (!entries_.empty()) work_changed_.Signal();
 }
 
 void WorkerPool::Run(std::unique_ptr<Work> work) {
@@ -53,7 +63,7 @@ void WorkerPool::AddEntry(std::unique_ptr<Work> work, bool* finished) {
 
 void WorkerPool::NoteChange(const Entry& entry) {
   EndLookouts();
-  if (!entry.work->IsBrief() && !free_places_.empty()) work_changed_.SignalAll();
+  if (entry.work->Size() != WorkSize::kBrief && !free_places_.empty()) work_changed_.SignalAll();
 }
 
 std::unique_ptr<Scratch> WorkerPool::TakePlace() {
@@ -103,6 +113,18 @@ bool WorkerPool::RunNext(Scratch& scratch) {
   }
   Finish(entry);
   return true;
+}
+
+void WorkerPool::RunAlone(std::unique_ptr<Work> work, Scratch& scratch) {
+  mutex_.Unlock();
+  for (Work::Claim claim = work->ClaimTask(); claim.kind != Work::Claim::Kind::kNoMore; claim = work->ClaimTask()) {
+    // No other task of the work is running that this one could wait for.
+    assert(claim.kind == Work::Claim::Kind::kTask);
+    claim.task(scratch);
+  }
+  work->Finish();
+  work.reset();
+  mutex_.Lock();
 }
 
 bool WorkerPool::LookOut() {

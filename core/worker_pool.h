@@ -3,7 +3,8 @@
 //
 // To compute, a thread needs a place, which is a scratch; there are as many as workers. Workers that find nothing to do
 // give theirs back, look out for more for a moment, and sleep. A thread that would wait for its work takes such a place
-// and computes itself: to wake a worker, and to be woken by it, takes longer than a small call.
+// and computes itself, and one that brings work which is not large does, too: to wake a worker, and to be woken by it,
+// takes longer than a small call.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -25,6 +26,13 @@ namespace attnd::core {
 // A piece of work, for a worker and its scratch.
 using Task = std::function<void(Scratch&)>;
 
+// What becomes of a thread that does a work alone.
+enum class WorkSize : std::uint8_t {
+  kBrief,  // it is done before another thread would be awake to help
+  kSmall,  // it may do the work on its way to something else
+  kLarge,  // it is held up for long
+};
+
 // Something that is cut into tasks.
 class Work {
  public:
@@ -33,7 +41,7 @@ class Work {
   struct Claim {
     enum class Kind : std::uint8_t {
       kTask,    // run this one
-      kNotNow,  // ask again when another task of this work is done
+      kNotNow,  // ask again when another task of this work is done; only while one runs
       kNoMore,  // never ask again
     };
     Kind kind = Kind::kNoMore;
@@ -41,12 +49,12 @@ class Work {
   };
   // The next task. Called by one thread at a time, while others run tasks; must be quick and must not call the pool.
   virtual Claim ClaimTask() = 0;
-  // Called once, when there are no more tasks and all claimed ones are done, by a thread that has a place. May call the
-  // pool's Add.
+  // Called once, when there are no more tasks and all claimed ones are done, by a thread that has a place: within Add,
+  // it may be. May call the pool's Add.
   virtual void Finish() = 0;
 
-  // Whether all tasks together take so little time that waking another thread for them does not pay. Constant.
-  virtual bool IsBrief() const { return false; }
+  // Of all tasks together. Constant.
+  virtual WorkSize Size() const { return WorkSize::kLarge; }
 };
 
 // Thread-safe.
@@ -59,9 +67,10 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
+  // Returns before the work is finished, unless it is not large and a worker is idle: then the calling thread does it.
   void Add(std::unique_ptr<Work> work);
-  // The same, and returns when it is finished. The calling thread stands in for a worker that is idle, if one is, and
-  // serves all work as that would. Must not be called by a thread that has a place.
+  // Returns when the work is finished. The calling thread stands in for a worker that is idle, if one is, and serves
+  // all work as that would. Must not be called by a thread that has a place.
   void Run(std::unique_ptr<Work> work);
 
   int worker_count() const { return static_cast<int>(threads_.size()); }
@@ -86,6 +95,8 @@ class WorkerPool {
   void Serve(Scratch& scratch, const bool& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Runs a task, or finishes some work; false where there is nothing to do.
   bool RunNext(Scratch& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Does work that is not among the entries. Lets go of the mutex in between.
+  void RunAlone(std::unique_ptr<Work> work, Scratch& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether anything has changed, waiting for it without sleep.
   bool LookOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/support/engine_call.h"
@@ -216,14 +217,19 @@ TEST(DeadlineTest, InTheFutureChangesNothing) {
 
 TEST(FairnessTest, ASmallCallOvertakesALargeOneThatWasStartedBefore) {
   // The only worker is held at the large call's first piece until the small calls have been started.
+  absl::Notification large_begun;
   absl::Notification small_started;
-  FirstPieceObserver observer([&] { small_started.WaitForNotification(); });
+  FirstPieceObserver observer([&] {
+    large_begun.Notify();
+    small_started.WaitForNotification();
+  });
   core::Engine engine({.worker_count = 1, .observer = &observer});
   EngineCall large(LargeCase());
   EngineCall first(SmallCase());
   EngineCall second(SmallCase());
   Started started(3);
   engine.Start(large.problem(), large.tensors(), {}, started.Done("large"));
+  large_begun.WaitForNotification();
   engine.Start(first.problem(), first.tensors(), {}, started.Done("first"));
   engine.Start(second.problem(), second.tensors(), {}, started.Done("second"));
   small_started.Notify();
@@ -241,6 +247,30 @@ TEST(EngineTest, EndsWhenEveryCallIsDone) {
     for (const auto& call : calls) engine.Start(call->problem(), call->tensors(), {}, started.Done("call"));
   }
   EXPECT_EQ(started.order(), std::vector<std::string>(kCalls, "call: OK"));
+}
+
+TEST(EngineTest, WhoStartsASmallCallComputesItWhereAWorkerIsIdle) {
+  core::Engine engine({.worker_count = 1});
+  const AttentionCase attention = SmallCase();
+  // The worker is idle when it has had time to begin.
+  constexpr int kAttempts = 10'000;
+  bool is_here = false;
+  for (int attempt = 0; attempt < kAttempts && !is_here; ++attempt) {
+    EngineCall call(attention);
+    absl::Notification done;
+    absl::StatusOr<core::Report> result;
+    engine.Start(call.problem(), call.tensors(), {},
+                 [&, here = std::this_thread::get_id()](absl::StatusOr<core::Report> report) {
+                   is_here = std::this_thread::get_id() == here;
+                   result = std::move(report);
+                   done.Notify();
+                 });
+    done.WaitForNotification();
+    ASSERT_TRUE(result.ok()) << result.status();
+    ExpectCorrect(attention, call.ToAnswer(*result));
+    absl::SleepFor(absl::Microseconds(200));
+  }
+  EXPECT_TRUE(is_here);
 }
 
 TEST(EngineTest, ADoneMayStartAnotherCall) {

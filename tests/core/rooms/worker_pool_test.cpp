@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -17,11 +18,13 @@
 namespace attnd::core {
 namespace {
 
+constexpr std::array<WorkSize, 3> kSizes = {WorkSize::kBrief, WorkSize::kSmall, WorkSize::kLarge};
+
 // Work of a fixed number of tasks.
 class CountedWork final : public Work {
  public:
-  CountedWork(int tasks, std::function<void(int)> run, std::function<void()> finish, bool is_brief = false)
-      : tasks_(tasks), run_(std::move(run)), finish_(std::move(finish)), is_brief_(is_brief) {}
+  CountedWork(int tasks, std::function<void(int)> run, std::function<void()> finish, WorkSize size = WorkSize::kLarge)
+      : tasks_(tasks), run_(std::move(run)), finish_(std::move(finish)), size_(size) {}
 
   Claim ClaimTask() override {
     if (claimed_ == tasks_) return {.kind = Claim::Kind::kNoMore, .task = nullptr};
@@ -29,13 +32,13 @@ class CountedWork final : public Work {
     return {.kind = Claim::Kind::kTask, .task = [this, task](Scratch&) { run_(task); }};
   }
   void Finish() override { finish_(); }
-  bool IsBrief() const override { return is_brief_; }
+  WorkSize Size() const override { return size_; }
 
  private:
   const int tasks_;
   const std::function<void(int)> run_;
   const std::function<void()> finish_;
-  const bool is_brief_;
+  const WorkSize size_;
   int claimed_ = 0;
 };
 
@@ -129,7 +132,7 @@ void AddChain(WorkerPool& pool, int more, std::atomic<int>& finished) {
         ++finished;
         if (more > 0) AddChain(pool, more - 1, finished);
       },
-      /*is_brief=*/more % 2 == 0));
+      kSizes[more % 3]));
 }
 
 TEST_P(WorkerPoolTest, TakesWorkFromManyThreadsWhileWorkersFinishAndAddMore) {
@@ -152,7 +155,7 @@ TEST_P(WorkerPoolTest, TakesWorkFromManyThreadsWhileWorkersFinishAndAddMore) {
 
 TEST_P(WorkerPoolTest, RunReturnsWhenTheWorkIsFinished) {
   WorkerPool pool(2, GetParam());
-  for (const bool is_brief : {false, true}) {
+  for (const WorkSize size : kSizes) {
     std::atomic<int> ran = 0;
     int ran_before_the_end = 0;
     bool finished = false;
@@ -160,22 +163,87 @@ TEST_P(WorkerPoolTest, RunReturnsWhenTheWorkIsFinished) {
       ran_before_the_end = ran;
       finished = true;
     };
-    pool.Run(std::make_unique<CountedWork>(20, [&](int) { ++ran; }, finish, is_brief));
+    pool.Run(std::make_unique<CountedWork>(20, [&](int) { ++ran; }, finish, size));
     EXPECT_TRUE(finished);
     EXPECT_EQ(ran_before_the_end, 20);
   }
 }
 
-TEST_P(WorkerPoolTest, WhoWaitsStandsInForAnIdleWorker) {
-  WorkerPool pool(1, GetParam());
-  // The worker is idle when it has had time to begin, and to stop looking out.
+// Whether `ask` lets this thread run the task that it is given, within many attempts: a worker is idle when it has had
+// time to begin, and to stop looking out.
+bool RunsHere(const std::function<void(std::function<void(int)>)>& ask) {
   constexpr int kAttempts = 10'000;
-  std::thread::id ran_on;
-  for (int attempt = 0; attempt < kAttempts && ran_on != std::this_thread::get_id(); ++attempt) {
-    pool.Run(std::make_unique<CountedWork>(1, [&](int) { ran_on = std::this_thread::get_id(); }, [] {}, true));
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::atomic<std::thread::id> ran_on;
+    ask([&](int) { ran_on = std::this_thread::get_id(); });
+    while (ran_on.load() == std::thread::id()) std::this_thread::yield();
+    if (ran_on.load() == std::this_thread::get_id()) return true;
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
-  EXPECT_EQ(ran_on, std::this_thread::get_id());
+  return false;
+}
+
+TEST_P(WorkerPoolTest, WhoWaitsStandsInForAnIdleWorker) {
+  WorkerPool pool(1, GetParam());
+  EXPECT_TRUE(RunsHere([&](std::function<void(int)> task) {
+    pool.Run(std::make_unique<CountedWork>(1, std::move(task), [] {}, WorkSize::kBrief));
+  }));
+}
+
+TEST_P(WorkerPoolTest, WhoBringsWorkThatIsNotLargeStandsInForAnIdleWorker) {
+  WorkerPool pool(1, GetParam());
+  for (const WorkSize size : {WorkSize::kBrief, WorkSize::kSmall}) {
+    EXPECT_TRUE(RunsHere([&](std::function<void(int)> task) {
+      pool.Add(std::make_unique<CountedWork>(1, std::move(task), [] {}, size));
+    }));
+  }
+}
+
+TEST_P(WorkerPoolTest, LargeWorkIsLeftToWorkers) {
+  constexpr int kWorks = 100;
+  std::atomic<int> ran_here = 0;
+  {
+    WorkerPool pool(2, GetParam());
+    const auto run = [&ran_here, here = std::this_thread::get_id()](int) {
+      if (std::this_thread::get_id() == here) ++ran_here;
+    };
+    for (int i = 0; i < kWorks; ++i) {
+      pool.Add(std::make_unique<CountedWork>(3, run, [] {}));
+      std::this_thread::sleep_for(std::chrono::microseconds(100));  // until workers are idle
+    }
+  }
+  EXPECT_EQ(ran_here, 0);
+}
+
+TEST_P(WorkerPoolTest, SmallWorkWaitsWhereAllWorkersAreBusy) {
+  absl::Notification is_busy;
+  absl::Notification added;
+  absl::Notification finished;
+  WorkerPool pool(1, GetParam());
+  const auto hold = [&](int) {
+    is_busy.Notify();
+    added.WaitForNotification();
+  };
+  pool.Add(std::make_unique<CountedWork>(1, hold, [] {}));
+  is_busy.WaitForNotification();
+  pool.Add(std::make_unique<CountedWork>(2, [](int) {}, [&] { finished.Notify(); }, WorkSize::kSmall));
+  EXPECT_FALSE(finished.HasBeenNotified());
+  added.Notify();
+  EXPECT_TRUE(finished.WaitForNotificationWithTimeout(absl::Seconds(60)));
+}
+
+// While a thread that brought small work stands in for the only worker, that finds no place.
+TEST_P(WorkerPoolTest, LargeWorkIsBegunWhenSmallWorkGivesItsPlaceBack) {
+  WorkerPool pool(1, GetParam());
+  for (int i = 0; i < 100; ++i) {
+    absl::Notification finished;
+    const auto add_large = [&](int) {
+      pool.Add(std::make_unique<CountedWork>(1, [](int) {}, [&] { finished.Notify(); }));
+    };
+    pool.Add(std::make_unique<CountedWork>(1, add_large, [] {}, WorkSize::kSmall));
+    EXPECT_TRUE(finished.WaitForNotificationWithTimeout(absl::Seconds(60)));
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
 }
 
 TEST_P(WorkerPoolTest, NoMoreThreadsComputeThanThereAreWorkers) {
@@ -196,7 +264,8 @@ TEST_P(WorkerPoolTest, NoMoreThreadsComputeThanThereAreWorkers) {
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
       for (int call = 0; call < 100; ++call) {
-        pool.Run(std::make_unique<CountedWork>(7, compute, [] {}, (call + i) % 2 == 0));
+        pool.Run(std::make_unique<CountedWork>(7, compute, [] {}, kSizes[(call + i) % 3]));
+        pool.Add(std::make_unique<CountedWork>(2, compute, [] {}, kSizes[call % 3]));
       }
     });
   }
@@ -212,10 +281,9 @@ TEST_P(WorkerPoolTest, WorkThatWasAddedEndsWhileOthersRunTheirs) {
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
       for (int call = 0; call < kCalls; ++call) {
-        const bool is_brief = (call + i) % 3 != 0;
         absl::Notification finished;
-        pool.Add(std::make_unique<CountedWork>(2, [](int) {}, [&] { finished.Notify(); }, is_brief));
-        pool.Run(std::make_unique<CountedWork>(3, [](int) {}, [] {}, !is_brief));
+        pool.Add(std::make_unique<CountedWork>(2, [](int) {}, [&] { finished.Notify(); }, kSizes[(call + i) % 3]));
+        pool.Run(std::make_unique<CountedWork>(3, [](int) {}, [] {}, kSizes[(call + i + 1) % 3]));
         finished.WaitForNotification();
       }
     });
