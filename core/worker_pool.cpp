@@ -5,6 +5,13 @@
 #include <utility>
 
 namespace attnd::core {
+namespace {
+
+// So many small works may come before the next task of large ones, which many callers of small ones must not keep
+// waiting: together they take about as long as that.
+constexpr int kMostOvertaken = 8;
+
+}  // namespace
 
 WorkerPool::WorkerPool(int worker_count, absl::Duration lookout) : lookout_(lookout) {
   threads_.reserve(static_cast<std::size_t>(worker_count));
@@ -24,46 +31,60 @@ WorkerPool::~WorkerPool() {
 
 void WorkerPool::Add(std::unique_ptr<Work> work) {
   absl::MutexLock lock(&mutex_);
-  std::unique_ptr<Scratch> place = work->Size() == WorkSize::kLarge ? nullptr : TakePlace();
+  std::unique_ptr<Entry> entry = MakeEntry(std::move(work), nullptr);
+  std::unique_ptr<Scratch> place = entry->work->Size() == WorkSize::kLarge ? nullptr : TakePlace();
   if (place == nullptr) {
-    AddEntry(std::move(work), nullptr);
+    Enqueue(std::move(entry));
     return;
   }
-  ++unfinished_;
-  RunAlone(std::move(work), *place);
-  --unfinished_;
-  work_finished_.SignalAll();
-  LeavePlace(std::move(place));
-  // A worker may have found no place for these.
-  if (!entries_.empty()) work_changed_.Signal();
+  RunAlone(std::move(entry), *place);
+  LeavePlaceToWorker(std::move(place));
 }
 
 void WorkerPool::Run(std::unique_ptr<Work> work) {
   bool finished = false;
   absl::MutexLock lock(&mutex_);
+  std::unique_ptr<Entry> entry = MakeEntry(std::move(work), &finished);
   std::unique_ptr<Scratch> place = TakePlace();
-  AddEntry(std::move(work), &finished);
-  if (place != nullptr) {
+  if (place == nullptr) {
+    Enqueue(std::move(entry));
+  } else {
+    if (entry->work->Size() == WorkSize::kBrief) {
+      waiting_.push_back(std::move(entry));  // and nobody is woken
+    } else {
+      Share(std::move(entry));
+    }
     Serve(*place, finished);
-    LeavePlace(std::move(place));
-    // A worker may have found no place for these.
-    if (!entries_.empty()) work_changed_.Signal();
+    LeavePlaceToWorker(std::move(place));
   }
   while (!finished) work_finished_.Wait(&mutex_);
 }
 
-void WorkerPool::AddEntry(std::unique_ptr<Work> work, bool* finished) {
+std::unique_ptr<WorkerPool::Entry> WorkerPool::MakeEntry(std::unique_ptr<Work> work, bool* finished) {
   ++unfinished_;
-  entries_.push_back(std::make_unique<Entry>());
-  Entry& entry = *entries_.back();
-  entry.work = std::move(work);
-  entry.finished = finished;
-  NoteChange(entry);
+  auto entry = std::make_unique<Entry>();
+  entry->work = std::move(work);
+  entry->finished = finished;
+  return entry;
 }
 
-void WorkerPool::NoteChange(const Entry& entry) {
+void WorkerPool::Enqueue(std::unique_ptr<Entry> entry) {
+  if (entry->work->Size() == WorkSize::kLarge) {
+    Share(std::move(entry));
+  } else {
+    waiting_.push_back(std::move(entry));
+    NoteChange();
+  }
+}
+
+void WorkerPool::Share(std::unique_ptr<Entry> entry) {
+  shared_.push_back(std::move(entry));
+  NoteChange();
+}
+
+void WorkerPool::NoteChange() {
   EndLookouts();
-  if (entry.work->Size() != WorkSize::kBrief && !free_places_.empty()) work_changed_.SignalAll();
+  if (!free_places_.empty()) work_changed_.SignalAll();
 }
 
 std::unique_ptr<Scratch> WorkerPool::TakePlace() {
@@ -74,6 +95,11 @@ std::unique_ptr<Scratch> WorkerPool::TakePlace() {
 }
 
 void WorkerPool::LeavePlace(std::unique_ptr<Scratch> place) { free_places_.push_back(std::move(place)); }
+
+void WorkerPool::LeavePlaceToWorker(std::unique_ptr<Scratch> place) {
+  LeavePlace(std::move(place));
+  if (!shared_.empty() || !waiting_.empty()) work_changed_.Signal();
+}
 
 void WorkerPool::RunWorker() {
   // Made here, so that its memory is near to the worker's CPU.
@@ -98,52 +124,68 @@ void WorkerPool::Serve(Scratch& scratch, const bool& ended) {
 }
 
 bool WorkerPool::RunNext(Scratch& scratch) {
+  if (overtaken_ < kMostOvertaken && RunWaiting(scratch)) return true;
+  return RunShared(scratch) || RunWaiting(scratch);
+}
+
+bool WorkerPool::RunWaiting(Scratch& scratch) {
+  if (waiting_.empty()) return false;
+  ++overtaken_;
+  std::unique_ptr<Entry> entry = std::move(waiting_.front());
+  waiting_.pop_front();
+  RunAlone(std::move(entry), scratch);
+  return true;
+}
+
+bool WorkerPool::RunShared(Scratch& scratch) {
   Claimed claimed;
   if (!ClaimNext(claimed)) return false;
   Entry* entry = claimed.entry;
   if (claimed.task != nullptr) {
+    overtaken_ = 0;
     mutex_.Unlock();
     claimed.task(scratch);
     claimed.task = nullptr;
     mutex_.Lock();
     --entry->running_tasks;
     // What was not to be had until this task was done may be now.
-    NoteChange(*entry);
+    NoteChange();
     if (!entry->no_more || entry->running_tasks > 0) return true;
   }
-  Finish(entry);
+  const auto found = std::find_if(shared_.begin(), shared_.end(), [&](const auto& e) { return e.get() == entry; });
+  std::unique_ptr<Entry> ended = std::move(*found);
+  shared_.erase(found);
+  Finish(std::move(ended));
   return true;
 }
 
-void WorkerPool::RunAlone(std::unique_ptr<Work> work, Scratch& scratch) {
+void WorkerPool::RunAlone(std::unique_ptr<Entry> entry, Scratch& scratch) {
   mutex_.Unlock();
-  for (Work::Claim claim = work->ClaimTask(); claim.kind != Work::Claim::Kind::kNoMore; claim = work->ClaimTask()) {
+  Work& work = *entry->work;
+  for (Work::Claim claim = work.ClaimTask(); claim.kind != Work::Claim::Kind::kNoMore; claim = work.ClaimTask()) {
     // No other task of the work is running that this one could wait for.
     assert(claim.kind == Work::Claim::Kind::kTask);
     claim.task(scratch);
   }
-  work->Finish();
-  work.reset();
   mutex_.Lock();
+  Finish(std::move(entry));
 }
 
 bool WorkerPool::LookOut() {
   if (lookout_ <= absl::ZeroDuration()) return false;
   const std::uint64_t seen = changes_.load(std::memory_order_relaxed);
-  ++looking_out_;
   mutex_.Unlock();
   const absl::Time end = absl::Now() + lookout_;
   // Whoever else wants the CPU gets it.
   while (changes_.load(std::memory_order_acquire) == seen && absl::Now() < end) std::this_thread::yield();
   mutex_.Lock();
-  --looking_out_;
   return changes_.load(std::memory_order_relaxed) != seen;
 }
 
 bool WorkerPool::ClaimNext(Claimed& claimed) {
-  for (std::size_t asked = 0; asked < entries_.size(); ++asked) {
-    Entry* entry = entries_.front().get();
-    std::rotate(entries_.begin(), entries_.begin() + 1, entries_.end());
+  for (std::size_t asked = 0; asked < shared_.size(); ++asked) {
+    Entry* entry = shared_.front().get();
+    std::rotate(shared_.begin(), shared_.begin() + 1, shared_.end());
     if (entry->no_more) continue;
     Work::Claim claim = entry->work->ClaimTask();
     if (claim.kind == Work::Claim::Kind::kNotNow) continue;
@@ -160,17 +202,16 @@ bool WorkerPool::ClaimNext(Claimed& claimed) {
   return false;
 }
 
-void WorkerPool::Finish(const Entry* entry) {
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const auto& e) { return e.get() == entry; });
-  const std::unique_ptr<Entry> ended = std::move(*found);
-  entries_.erase(found);
+void WorkerPool::Finish(std::unique_ptr<Entry> entry) {
   mutex_.Unlock();
-  ended->work->Finish();
-  ended->work.reset();
+  entry->work->Finish();
+  entry->work.reset();
   mutex_.Lock();
-  if (ended->finished != nullptr) *ended->finished = true;
+  if (entry->finished != nullptr) {
+    *entry->finished = true;
+    EndLookouts();
+  }
   --unfinished_;
-  EndLookouts();
   work_finished_.SignalAll();
 }
 

@@ -1,5 +1,5 @@
-// One pool of threads that serves all calls: each worker takes a piece from every running call in turn, so a small call
-// is not stuck behind a large one.
+// One pool of threads that serves all calls: each worker takes a piece from every large call in turn, and small calls,
+// which nobody cuts, overtake them, so none is stuck behind a large one.
 //
 // To compute, a thread needs a place, which is a scratch; there are as many as workers. Workers that find nothing to do
 // give theirs back, look out for more for a moment, and sleep. A thread that would wait for its work takes such a place
@@ -91,21 +91,30 @@ class WorkerPool {
   // Null where all places are taken.
   std::unique_ptr<Scratch> TakePlace() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeavePlace(std::unique_ptr<Scratch> place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // In a place, until `ended` or there has been nothing to do for a while. All three let go of the mutex in between.
+  // The same, of who may leave work behind for which a worker has found no place.
+  void LeavePlaceToWorker(std::unique_ptr<Scratch> place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // In a place, until `ended` or there has been nothing to do for a while. Lets go of the mutex in between, as the next
+  // five do.
   void Serve(Scratch& scratch, const bool& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Runs a task, or finishes some work; false where there is nothing to do.
+  // Each of these is false where there is nothing to do.
   bool RunNext(Scratch& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Does work that is not among the entries. Lets go of the mutex in between.
-  void RunAlone(std::unique_ptr<Work> work, Scratch& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool RunWaiting(Scratch& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Runs a task, or finishes some work.
+  bool RunShared(Scratch& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // All tasks of what nobody else knows.
+  void RunAlone(std::unique_ptr<Entry> entry, Scratch& scratch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether anything has changed, waiting for it without sleep.
   bool LookOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  void AddEntry(std::unique_ptr<Work> work, bool* finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Goes through the entries in turn, starting after the one that was served last.
+  std::unique_ptr<Entry> MakeEntry(std::unique_ptr<Work> work, bool* finished) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For what finds no place.
+  void Enqueue(std::unique_ptr<Entry> entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Share(std::unique_ptr<Entry> entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Goes through the shared entries in turn, starting after the one that was served last.
   bool ClaimNext(Claimed& claimed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Finish(const Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // There may be more to do of the entry's work: tells those who look out, and wakes those who sleep where that pays.
-  void NoteChange(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Finish(std::unique_ptr<Entry> entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // There may be more to do: tells those who look out, and wakes those who sleep.
+  void NoteChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLookouts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { changes_.fetch_add(1, std::memory_order_release); }
 
   const absl::Duration lookout_;
@@ -113,12 +122,15 @@ class WorkerPool {
   absl::Mutex mutex_;
   absl::CondVar work_changed_ ABSL_GUARDED_BY(mutex_);
   absl::CondVar work_finished_ ABSL_GUARDED_BY(mutex_);
-  // The one to be served next is first.
-  std::deque<std::unique_ptr<Entry>> entries_ ABSL_GUARDED_BY(mutex_);
+  // Those that are cut into tasks. The one to be served next is first.
+  std::deque<std::unique_ptr<Entry>> shared_ ABSL_GUARDED_BY(mutex_);
+  // Those that are not large and wait to be done whole.
+  std::deque<std::unique_ptr<Entry>> waiting_ ABSL_GUARDED_BY(mutex_);
+  // How many of these were done since a task of the shared ones was.
+  int overtaken_ ABSL_GUARDED_BY(mutex_) = 0;
   int unfinished_ ABSL_GUARDED_BY(mutex_) = 0;
   // The one that was used last is last, and its memory most likely in a cache.
   std::vector<std::unique_ptr<Scratch>> free_places_ ABSL_GUARDED_BY(mutex_);
-  int looking_out_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // Counts; written with the mutex held, and read without it by who looks out.
   std::atomic<std::uint64_t> changes_ = 0;

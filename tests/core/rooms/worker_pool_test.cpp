@@ -42,6 +42,24 @@ class CountedWork final : public Work {
   int claimed_ = 0;
 };
 
+// Holds a pool's only worker until Release, which must come.
+class HeldWorker {
+ public:
+  explicit HeldWorker(WorkerPool& pool) {
+    const auto hold = [this](int) {
+      is_held_.Notify();
+      released_.WaitForNotification();
+    };
+    pool.Add(std::make_unique<CountedWork>(1, hold, [] {}));
+    is_held_.WaitForNotification();
+  }
+  void Release() { released_.Notify(); }
+
+ private:
+  absl::Notification is_held_;
+  absl::Notification released_;
+};
+
 // With workers that sleep at once, and with such as look out for more.
 class WorkerPoolTest : public testing::TestWithParam<absl::Duration> {};
 
@@ -76,16 +94,41 @@ TEST_P(WorkerPoolTest, RunsEveryTaskOnceAndFinishesAfterTheLast) {
 
 TEST_P(WorkerPoolTest, ServesAllWorkInTurn) {
   std::string order;
-  absl::Notification added;
   absl::Notification finished;
   WorkerPool pool(1, GetParam());
-  // Holds the only worker until both works are there.
-  pool.Add(std::make_unique<CountedWork>(1, [&](int) { added.WaitForNotification(); }, [] {}));
+  HeldWorker worker(pool);
   pool.Add(std::make_unique<CountedWork>(6, [&](int) { order += 'L'; }, [&] { finished.Notify(); }));
   pool.Add(std::make_unique<CountedWork>(2, [&](int) { order += 's'; }, [&] { order += '.'; }));
-  added.Notify();
+  worker.Release();
   finished.WaitForNotification();
   EXPECT_EQ(order, "LsLsL.LLL");
+}
+
+TEST_P(WorkerPoolTest, WorkThatIsNotLargeOvertakesLargeWorkAndIsNotCut) {
+  std::string order;
+  absl::Notification finished;
+  WorkerPool pool(1, GetParam());
+  HeldWorker worker(pool);
+  pool.Add(std::make_unique<CountedWork>(3, [&](int) { order += 'L'; }, [&] { finished.Notify(); }));
+  pool.Add(std::make_unique<CountedWork>(2, [&](int) { order += 's'; }, [&] { order += '.'; }, WorkSize::kSmall));
+  pool.Add(std::make_unique<CountedWork>(1, [&](int) { order += 'b'; }, [&] { order += '.'; }, WorkSize::kBrief));
+  worker.Release();
+  finished.WaitForNotification();
+  EXPECT_EQ(order, "ss.b.LLL");
+}
+
+TEST_P(WorkerPoolTest, LargeWorkIsServedBetweenManySmallWorks) {
+  std::string order;
+  absl::Notification finished;
+  WorkerPool pool(1, GetParam());
+  HeldWorker worker(pool);
+  pool.Add(std::make_unique<CountedWork>(4, [&](int) { order += 'L'; }, [&] { finished.Notify(); }));
+  for (int i = 0; i < 20; ++i) {
+    pool.Add(std::make_unique<CountedWork>(1, [&](int) { order += 's'; }, [] {}, WorkSize::kSmall));
+  }
+  worker.Release();
+  finished.WaitForNotification();
+  EXPECT_EQ(order, "ssssssssLssssssssLssssLL");
 }
 
 TEST_P(WorkerPoolTest, AsksAgainWhenATaskIsDone) {
@@ -216,19 +259,12 @@ TEST_P(WorkerPoolTest, LargeWorkIsLeftToWorkers) {
 }
 
 TEST_P(WorkerPoolTest, SmallWorkWaitsWhereAllWorkersAreBusy) {
-  absl::Notification is_busy;
-  absl::Notification added;
   absl::Notification finished;
   WorkerPool pool(1, GetParam());
-  const auto hold = [&](int) {
-    is_busy.Notify();
-    added.WaitForNotification();
-  };
-  pool.Add(std::make_unique<CountedWork>(1, hold, [] {}));
-  is_busy.WaitForNotification();
+  HeldWorker worker(pool);
   pool.Add(std::make_unique<CountedWork>(2, [](int) {}, [&] { finished.Notify(); }, WorkSize::kSmall));
   EXPECT_FALSE(finished.HasBeenNotified());
-  added.Notify();
+  worker.Release();
   EXPECT_TRUE(finished.WaitForNotificationWithTimeout(absl::Seconds(60)));
 }
 
