@@ -49,11 +49,12 @@ class Engine {
 
   using Done = std::function<void(absl::StatusOr<Report>)>;
 
-  // Starts a call and returns. `done` runs exactly once, on a worker, on a thread that waits in Run, or, where the call
-  // is small and a worker is idle, on the calling thread before this returns: with the report when every output is
-  // filled; with CANCELLED or DEADLINE_EXCEEDED when the call was given up, its outputs then being unspecified; with
-  // RESOURCE_EXHAUSTED when memory could not be had. When it runs, nothing touches the tensors any more. It must not
-  // block, nor take a lock that a caller of Start holds, and may start other calls.
+  // Starts a call and returns. Where the call is small and a worker is idle, the calling thread computes it first, and
+  // a few other small ones. `done` runs exactly once, on a worker or on a thread within Start or Run, of whatever call:
+  // with the report when every output is filled; with CANCELLED or DEADLINE_EXCEEDED when the call was given up, its
+  // outputs then being unspecified; with RESOURCE_EXHAUSTED when memory could not be had. When it runs, nothing touches
+  // the tensors any more. It must not block, nor take a lock that anybody holds who calls Start or Run, and may start
+  // other calls.
   void Start(const Problem& problem, const Tensors& tensors, CallOptions options, Done done);
 
   // The same, waiting. Where a worker is idle, the calling thread computes in its stead, this call and others. Must not

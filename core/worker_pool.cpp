@@ -11,6 +11,10 @@ namespace {
 // waiting: together they take about as long as that.
 constexpr int kMostOvertaken = 8;
 
+// So many small works that wait does a thread that stands in for a worker after its own: they are done before a worker
+// would be awake to do them. More would keep it from its other work.
+constexpr int kMostAlong = 3;
+
 }  // namespace
 
 WorkerPool::WorkerPool(int worker_count, absl::Duration lookout) : lookout_(lookout) {
@@ -38,6 +42,7 @@ void WorkerPool::Add(std::unique_ptr<Work> work) {
     return;
   }
   RunAlone(std::move(entry), *place);
+  for (int others = 0; others < kMostAlong && RunWaiting(*place); ++others) continue;
   LeavePlaceToWorker(std::move(place));
 }
 

@@ -67,7 +67,8 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // Returns before the work is finished, unless it is not large and a worker is idle: then the calling thread does it.
+  // Returns before the work is finished, unless it is not large and a worker is idle: then the calling thread does it,
+  // and a few that came meanwhile.
   void Add(std::unique_ptr<Work> work);
   // Returns when the work is finished. The calling thread stands in for a worker that is idle, if one is, and serves
   // all work as that would. Must not be called by a thread that has a place.

@@ -48,8 +48,8 @@ struct Answer {
 // One request. Not thread-safe, except for Cancel. After Compute it must live until `done` has run.
 class AttendCall : public RequestCall {
  public:
-  // Runs exactly once, on a worker or within Compute, and must not block. The statuses are those of
-  // core::Engine::Start.
+  // Runs exactly once, on a worker or within some call's Compute, and must not block, nor take a lock that anybody
+  // holds who calls that. The statuses are those of core::Engine::Start.
   using Done = std::function<void(absl::StatusOr<std::shared_ptr<const Answer>>)>;
 
   AttendCall(const AttendContext& context, absl::Time deadline) : RequestCall(context, deadline) {}

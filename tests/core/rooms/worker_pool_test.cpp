@@ -242,6 +242,28 @@ TEST_P(WorkerPoolTest, WhoBringsWorkThatIsNotLargeStandsInForAnIdleWorker) {
   }
 }
 
+TEST_P(WorkerPoolTest, WhoStandsInDoesAFewMoreThatWait) {
+  WorkerPool pool(1, GetParam());
+  std::atomic<int> ran_here = 0;
+  std::atomic<int> finished = 0;
+  const auto run = [&ran_here, here = std::this_thread::get_id()](int) {
+    if (std::this_thread::get_id() == here) ++ran_here;
+  };
+  ASSERT_TRUE(RunsHere([&](const std::function<void(int)>& task) {
+    ran_here = 0;
+    finished = 0;
+    const auto add_more = [&](int) {
+      for (int i = 0; i < 5; ++i) {
+        pool.Add(std::make_unique<CountedWork>(1, run, [&] { ++finished; }, WorkSize::kSmall));
+      }
+      task(0);
+    };
+    pool.Add(std::make_unique<CountedWork>(1, add_more, [] {}, WorkSize::kSmall));
+    while (finished < 5) std::this_thread::yield();
+  }));
+  EXPECT_EQ(ran_here, 3);
+}
+
 TEST_P(WorkerPoolTest, LargeWorkIsLeftToWorkers) {
   constexpr int kWorks = 100;
   std::atomic<int> ran_here = 0;
