@@ -143,12 +143,24 @@ std::int64_t Execution::CountHeadsThatSee(const GroupTile& tile, Range keys, Scr
   return count;
 }
 
+Range Execution::KeyTilesInSight(const GroupTile& tile, const Scratch& scratch) {
+  Range seen{.begin = tile.first_head.sequence.keys, .end = 0};
+  for (std::int64_t place = 0; place < tile.rows(); ++place) {
+    const Range keys = scratch.row_keys[static_cast<std::size_t>(place)];
+    if (keys.size() == 0) continue;
+    seen = {.begin = std::min(seen.begin, keys.begin), .end = std::max(seen.end, keys.end)};
+  }
+  if (seen.begin >= seen.end) return {};
+  return {.begin = seen.begin / kKeyTileKeys, .end = (seen.end + kKeyTileKeys - 1) / kKeyTileKeys};
+}
+
 bool Execution::AttendToKeys(const GroupTile& tile, const PackedKv& packed, Load load,
                              absl::FunctionRef<bool()> give_up, Scratch& scratch, TileResult& result) const {
   StartTile(tile, scratch);
   const Sequence& sequence = tile.first_head.sequence;
-  const std::int64_t key_tiles = TilesOf(sequence).key_tiles;
-  for (std::int64_t key_tile = 0; key_tile < key_tiles; ++key_tile) {
+  const Range key_tiles = KeyTilesInSight(tile, scratch);
+  result.skipped_tiles += tile.heads * (TilesOf(sequence).key_tiles - key_tiles.size());
+  for (std::int64_t key_tile = key_tiles.begin; key_tile < key_tiles.end; ++key_tile) {
     if (give_up()) return false;
     const Range keys = KeyTileKeys(key_tile, sequence.keys);
     const std::int64_t heads = CountHeadsThatSee(tile, keys, scratch);

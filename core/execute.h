@@ -83,6 +83,8 @@ class Execution {
   // Leaves the row's running softmax and sums in the scratch; false where it gave up.
   bool AttendToKeys(const GroupTile& tile, const PackedKv& packed, Load load, absl::FunctionRef<bool()> give_up,
                     Scratch& scratch, TileResult& result) const;
+  // The others are hidden by the masks in closed form from all rows of the tile.
+  static Range KeyTilesInSight(const GroupTile& tile, const Scratch& scratch);
   // How many heads have a row that sees a key of the tile. The scratch then has what is visible in it.
   std::int64_t CountHeadsThatSee(const GroupTile& tile, Range keys, Scratch& scratch) const;
   void AttendToTile(const GroupTile& tile, Range keys, const std::byte* packed_keys, const std::byte* packed_values,
