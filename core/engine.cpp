@@ -115,7 +115,8 @@ absl::StatusOr<std::unique_ptr<const PackedKeysValues>> Engine::Pack(const Probl
 }
 
 std::int64_t Engine::WorkingSizeBytes(const Problem& problem) const {
-  const Plan plan = MakePlan(problem, impl_->ProductsFor(problem.element_type)->operand_type());
+  const kernels::Products& products = *impl_->ProductsFor(problem.element_type);
+  const Plan plan = MakePlan(problem, products.operand_type(), products.size_step());
   // A call packs another group only while every group it has is being worked on.
   const std::int64_t groups = std::min<std::int64_t>(plan.groups, impl_->worker_count());
   const std::int64_t keys = MostPackedKeys(problem, plan);

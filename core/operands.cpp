@@ -68,7 +68,7 @@ Operands::Operands(const Problem& problem, const Tensors& tensors, std::shared_p
     : problem_(problem),
       tensors_(tensors),
       products_(std::move(products)),
-      plan_(MakePlan(problem_, products_->operand_type())),
+      plan_(MakePlan(problem_, products_->operand_type(), products_->size_step())),
       element_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(problem.element_type))),
       operand_size_bytes_(static_cast<std::int64_t>(ElementSizeBytes(products_->operand_type()))) {}
 

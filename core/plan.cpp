@@ -50,7 +50,7 @@ double Plan::OperationsOfGroup(const Sequence& sequence) const {
 }
 
 std::int64_t Plan::PaddedKeys(Range tile) const {
-  const std::int64_t padded = kernels::PaddedSize(tile.size());
+  const std::int64_t padded = kernels::PaddedSize(tile.size(), size_step);
   if (!is_ragged || padded <= kernels::kPanelColumns) return padded;
   // The last tiles of sequences have many sizes, and each size needs products of its own: whole panels keep them few.
   return TileCount(padded, kernels::kPanelColumns) * kernels::kPanelColumns;
@@ -66,11 +66,12 @@ std::int64_t Plan::PackedValueSizeBytes(std::int64_t key_tiles, std::int64_t key
          static_cast<std::int64_t>(ElementSizeBytes(operand_type));
 }
 
-Plan MakePlan(const Problem& problem, ElementType operand_type) {
+Plan MakePlan(const Problem& problem, ElementType operand_type, std::int64_t size_step) {
   Plan plan;
   plan.operand_type = operand_type;
-  plan.padded_head_size = kernels::PaddedSize(problem.head_size);
-  plan.padded_value_head_size = kernels::PaddedSize(problem.value_head_size);
+  plan.size_step = size_step;
+  plan.padded_head_size = kernels::PaddedSize(problem.head_size, size_step);
+  plan.padded_value_head_size = kernels::PaddedSize(problem.value_head_size, size_step);
   plan.groups = problem.batch * problem.key_value_heads;
   plan.query_heads_per_group = problem.query_heads / problem.key_value_heads;
   plan.is_ragged = problem.is_ragged();

@@ -1,4 +1,4 @@
-// How a problem is cut into tiles. Pure functions: a problem and the kernel's operand type in, numbers out.
+// How a problem is cut into tiles. Pure functions: a problem, and what the kernel takes, in; numbers out.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,9 @@ SequenceTiles TilesOf(const Sequence& sequence);
 
 // What holds for all batch entries.
 struct Plan {
-  // The type that the products multiply.
+  // The type that the products multiply, and what its sizes are padded to multiples of.
   ElementType operand_type = ElementType::kFloat32;
+  std::int64_t size_step = 0;
   // D and Dv, padded to what the products take.
   std::int64_t padded_head_size = 0;
   std::int64_t padded_value_head_size = 0;
@@ -67,6 +68,6 @@ struct Plan {
   std::int64_t PackedValueSizeBytes(std::int64_t key_tiles, std::int64_t keys) const;
 };
 
-Plan MakePlan(const Problem& problem, ElementType operand_type);
+Plan MakePlan(const Problem& problem, ElementType operand_type, std::int64_t size_step);
 
 }  // namespace attnd::core

@@ -23,6 +23,10 @@ using DataType = dnnl::memory::data_type;
 // Rows of a product: a tile's 64, and powers of two for its last rows. From 4 rows on, all reach the full rate on AVX2.
 constexpr std::array<std::int64_t, 6> kRowClasses = {64, 32, 16, 8, 4, 1};
 
+// Matrix units multiply up to 32 half elements of the inner dimension at a time, and oneDNN has them take the largest
+// even divisor of it, so that 48 would be added up as twice 24.
+constexpr std::int64_t kMatrixUnitElements = 32;
+
 // A product's code takes some 10 KiB; this bounds all of it to a few MiB.
 constexpr std::size_t kKeptProducts = 512;
 
@@ -128,6 +132,10 @@ class BrgemmProducts final : public Products {
   std::string name() const override { return "brgemm-" + std::string(ElementTypeName(operand_type_)); }
   ElementType operand_type() const override { return operand_type_; }
   std::span<const std::int64_t> row_classes() const override { return kRowClasses; }
+  std::int64_t size_step() const override {
+    // Where one after the other is added up, as ours do it, no step is too short.
+    return operand_type_ == ElementType::kFloat32 || has_few_rows_ ? kPaddedElements : kMatrixUnitElements;
+  }
 
   std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) override {
     if (has_few_rows_ && IsOfFewRows(shape)) return std::make_shared<FewRowsProduct>(shape, operand_type_);

@@ -91,6 +91,7 @@ class MatmulProducts final : public Products {
   std::string name() const override { return "matmul-float32"; }
   ElementType operand_type() const override { return ElementType::kFloat32; }
   std::span<const std::int64_t> row_classes() const override { return kRowClasses; }
+  std::int64_t size_step() const override { return kPaddedElements; }
 
   std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) override {
     return products_.GetOrMake(shape, [&] { return std::make_shared<MatmulProduct>(shape); });

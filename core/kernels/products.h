@@ -2,7 +2,7 @@
 //
 // A packed operand B is cut into panels of kPanelColumns columns (the last one narrower); each panel is contiguous, in
 // whatever order the implementation wants. Every size that a product is made for comes from a closed set: rows from
-// row_classes(), columns and inner dimensions padded with zeros to PaddedSize.
+// row_classes(), columns and inner dimensions padded with zeros to multiples of size_step().
 #pragma once
 
 #include <cstddef>
@@ -19,11 +19,11 @@ namespace attnd::core::kernels {
 
 // oneDNN packs panels of at most 64 columns for matrix units (dnnl::ukernel::transform).
 inline constexpr std::int64_t kPanelColumns = 64;
-// Rows of operands are padded to whole 16 elements, which is the narrowest panel that oneDNN takes with matrix units.
+// What all sizes are padded to multiples of, at least: the narrowest panel that oneDNN takes with matrix units.
 inline constexpr std::int64_t kPaddedElements = 16;
 
-inline std::int64_t PaddedSize(std::int64_t size) {
-  return (size + kPaddedElements - 1) / kPaddedElements * kPaddedElements;
+inline std::int64_t PaddedSize(std::int64_t size, std::int64_t step = kPaddedElements) {
+  return (size + step - 1) / step * step;
 }
 
 // C[rows × columns] = A[rows × inner]·B[inner × columns], or += where it accumulates. C is float32.
@@ -71,6 +71,10 @@ class Products {
   virtual ElementType operand_type() const = 0;
   // The numbers of rows that products are made for, descending. A row's bits are the same in all of them.
   virtual std::span<const std::int64_t> row_classes() const = 0;
+
+  // Sizes are padded to multiples of it, itself one of kPaddedElements: of as many elements of the inner dimension as
+  // are added up together, since a sum's bits depend on which.
+  virtual std::int64_t size_step() const = 0;
 
   // Keeps what it made, but only so much; what is made again has the same bits.
   virtual std::shared_ptr<const Product> MakeProduct(const ProductShape& shape) = 0;

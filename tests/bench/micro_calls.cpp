@@ -22,8 +22,10 @@ void Check(benchmark::State& state, const core::ProblemDescription& description)
 
 void Plan(benchmark::State& state, const core::ProblemDescription& description) {
   const core::Problem problem = core::CheckProblem(description, {}).value();
-  const ElementType operand_type = core::kernels::ChooseProducts(description.query.element_type)->operand_type();
-  for (auto _ : state) benchmark::DoNotOptimize(core::MakePlan(problem, operand_type));
+  const auto products = core::kernels::ChooseProducts(description.query.element_type);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(core::MakePlan(problem, products->operand_type(), products->size_step()));
+  }
 }
 
 // By an engine with one worker, which sleeps until the call comes.

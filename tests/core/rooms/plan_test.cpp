@@ -18,7 +18,7 @@ Problem MakeProblem() {
 }
 
 TEST(PlanTest, AGroupIsAKeyValueHeadWithTheQueryHeadsThatReadIt) {
-  const Plan plan = MakePlan(MakeProblem(), ElementType::kFloat32);
+  const Plan plan = MakePlan(MakeProblem(), ElementType::kFloat32, 16);
   EXPECT_EQ(plan.groups, 3 * 2);
   EXPECT_EQ(plan.query_heads_per_group, 4);
 }
@@ -27,7 +27,7 @@ TEST(PlanTest, HeadsWithFewRowsShareATile) {
   Problem problem = MakeProblem();
   const auto plan_of = [&](std::int64_t query_rows) {
     problem.query_rows = query_rows;
-    return MakePlan(problem, ElementType::kFloat32);
+    return MakePlan(problem, ElementType::kFloat32, 16);
   };
   const auto sequence = [&] { return problem.SequenceAt(0); };
   EXPECT_EQ(plan_of(1).HeadsPerTile(sequence()), 4);
@@ -64,23 +64,23 @@ TEST(PlanTest, PaddingIsNotPacked) {
   EXPECT_EQ(TilesOf(problem.SequenceAt(0)).key_tiles, 2);
 }
 
-TEST(PlanTest, PackedSizesArePaddedAndOfTheOperandType) {
+TEST(PlanTest, PackedSizesArePaddedToStepsAndOfTheOperandType) {
   const Problem problem = MakeProblem();
-  const Plan in_float32 = MakePlan(problem, ElementType::kFloat32);
-  const Plan in_bfloat16 = MakePlan(problem, ElementType::kBfloat16);
+  const Plan in_float32 = MakePlan(problem, ElementType::kFloat32, 16);
+  const Plan in_bfloat16 = MakePlan(problem, ElementType::kBfloat16, 32);
   EXPECT_EQ(in_float32.PackedKeySizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 48 * 4);
   EXPECT_EQ(in_float32.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 80 * 4);
   EXPECT_EQ(in_float32.PackedKeySizeBytes(1, problem.keys), kKeyTileKeys * 48 * 4);
   EXPECT_EQ(in_float32.PackedKeySizeBytes(0, problem.keys), 0);
-  EXPECT_EQ(in_bfloat16.PackedKeySizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 48 * 2);
-  EXPECT_EQ(in_bfloat16.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 16) * 80 * 2);
+  EXPECT_EQ(in_bfloat16.PackedKeySizeBytes(2, problem.keys), (kKeyTileKeys + 32) * 64 * 2);
+  EXPECT_EQ(in_bfloat16.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 32) * 96 * 2);
 }
 
 // Each size of a last tile needs products of its own.
 TEST(PlanTest, LastTilesOfRaggedSequencesHaveFewSizes) {
   Problem problem = MakeProblem();
   problem.query_offsets = {0, 1, 2, 3};
-  const Plan plan = MakePlan(problem, ElementType::kFloat32);
+  const Plan plan = MakePlan(problem, ElementType::kFloat32, 16);
   EXPECT_EQ(plan.PaddedKeys({0, 15}), 16);
   EXPECT_EQ(plan.PaddedKeys({0, 33}), 48);
   EXPECT_EQ(plan.PaddedKeys({0, 65}), 128);

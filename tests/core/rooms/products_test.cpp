@@ -68,9 +68,10 @@ class Panel {
 };
 
 // Every size that a plan may ask for, up to a whole panel.
-std::vector<std::int64_t> PaddedSizes() {
+std::vector<std::int64_t> PaddedSizes(const Products& products) {
   std::vector<std::int64_t> sizes;
-  for (std::int64_t size = 1; size <= kPanelColumns; size = sizes.back() + 1) sizes.push_back(PaddedSize(size));
+  for (std::int64_t size = 1; size <= kPanelColumns; size = sizes.back() + 1)
+    sizes.push_back(PaddedSize(size, products.size_step()));
   return sizes;
 }
 
@@ -90,8 +91,8 @@ class ProductsTest : public ::testing::Test {
   template <typename Check>
   void ForEachShape(Check check) {
     for (const auto& products : AllProducts()) {
-      for (const std::int64_t inner : PaddedSizes()) {
-        for (const std::int64_t columns : PaddedSizes()) {
+      for (const std::int64_t inner : PaddedSizes(*products)) {
+        for (const std::int64_t columns : PaddedSizes(*products)) {
           for (const std::int64_t rows : products->row_classes()) {
             SCOPED_TRACE(products->name() + " rows " + std::to_string(rows) + " inner " + std::to_string(inner) +
                          " columns " + std::to_string(columns));
