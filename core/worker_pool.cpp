@@ -135,7 +135,7 @@ bool WorkerPool::RunNext(Scratch& scratch) {
 
 bool WorkerPool::RunWaiting(Scratch& scratch) {
   if (waiting_.empty()) return false;
-  ++overtaken_;
+  overtaken_ = std::min(overtaken_ + 1, kMostOvertaken);
   std::unique_ptr<Entry> entry = std::move(waiting_.front());
   waiting_.pop_front();
   RunAlone(std::move(entry), scratch);

@@ -127,7 +127,8 @@ class WorkerPool {
   std::deque<std::unique_ptr<Entry>> shared_ ABSL_GUARDED_BY(mutex_);
   // Those that are not large and wait to be done whole.
   std::deque<std::unique_ptr<Entry>> waiting_ ABSL_GUARDED_BY(mutex_);
-  // How many of these were done since a task of the shared ones was.
+  // How many of these were done since a task of the shared ones was, or as many as may be: small ones may come for
+  // years.
   int overtaken_ ABSL_GUARDED_BY(mutex_) = 0;
   int unfinished_ ABSL_GUARDED_BY(mutex_) = 0;
   // The one that was used last is last, and its memory most likely in a cache.
