@@ -176,7 +176,6 @@ kernels::ValueKinds Operands::ConvertValues(const kernels::PlainRows& values, st
   // Float32, since nothing is converted to a half type.
   assert(products_->value_layout() == kernels::ValueLayout::kRows);
   const std::int64_t padded_columns = plan_.padded_value_head_size;
-  const std::int64_t size_bytes = padded_keys * padded_columns * operand_size_bytes_;
   std::byte* to = packed;
   for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(padded_columns); ++panel) {
     const std::int64_t width = kernels::TileProducts::PanelColumns(padded_columns, panel);
@@ -189,7 +188,7 @@ kernels::ValueKinds Operands::ConvertValues(const kernels::PlainRows& values, st
     std::memset(to, 0, static_cast<std::size_t>(padding_bytes));
     to += padding_bytes;
   }
-  return kernels::ReplaceNonFinite(plan_.operand_type, packed, size_bytes / operand_size_bytes_);
+  return kernels::ReplaceNonFinite(plan_.operand_type, packed, padded_keys * padded_columns);
 }
 
 }  // namespace attnd::core

@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "core/kernels/read_ahead.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/few_rows.cpp"
 #include <hwy/cache_control.h>
@@ -21,9 +23,6 @@ using Vec = hn::Vec<F32>;
 constexpr std::int64_t kLanes = 16;
 constexpr bool kHasWideVectors = hn::MaxLanes(F32()) == kLanes;
 constexpr bool kHasPairProducts = kHasWideVectors && HWY_NATIVE_DOT_BF16;
-
-// How far ahead of what is multiplied lines are asked for.
-constexpr std::int64_t kReadAheadBytes = 4096;
 
 // Rows of A and B as they are multiplied: single float32 elements of the inner dimension …
 struct SingleElements {

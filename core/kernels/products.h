@@ -22,9 +22,7 @@ inline constexpr std::int64_t kPanelColumns = 64;
 // What all sizes are padded to multiples of, at least: the narrowest panel that oneDNN takes with matrix units.
 inline constexpr std::int64_t kPaddedElements = 16;
 
-inline std::int64_t PaddedSize(std::int64_t size, std::int64_t step = kPaddedElements) {
-  return (size + step - 1) / step * step;
-}
+inline std::int64_t PaddedSize(std::int64_t size, std::int64_t step) { return (size + step - 1) / step * step; }
 
 // C[rows × columns] = A[rows × inner]·B[inner × columns], or += where it accumulates. C is float32.
 struct ProductShape {

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "core/kernels/read_ahead.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/transpose.cpp"
 #include <hwy/cache_control.h>
@@ -17,7 +19,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // A block is 4 elements.
 constexpr std::int64_t kBlock = 4;
-constexpr std::int64_t kLineElements = 64 / sizeof(float);
+constexpr std::int64_t kLineElements = kLineBytes / sizeof(float);
 
 // Blocks of rows r, r + 4, r + 8 … as the blocks of one vector, from a first row on.
 template <class D>
@@ -63,7 +65,7 @@ void TransposeImpl(const void* from, std::int64_t rows, std::int64_t columns, st
     const std::byte* const first = static_cast<const std::byte*>(from) + row * row_size_bytes;
     for (std::int64_t column = 0; column < columns; column += kBlock) {
       const std::byte* const block = first + column * static_cast<std::int64_t>(sizeof(float));
-      // Each line of the next rows, which are read soon: the machine does not foresee so many rows side by side.
+      // Each line of the next rows, which are read soon.
       if (column % kLineElements == 0) ReadAhead(block + lanes * row_size_bytes, row_size_bytes, lanes);
       TransposeColumns(d, block, row_size_bytes, static_cast<float*>(to) + column * rows + row, rows);
     }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/kernels/products.h"
+#include "core/kernels/read_ahead.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/value_packing.cpp"
@@ -66,11 +67,6 @@ ValueKinds ReplaceNonFiniteImpl(ElementType type, void* values, std::int64_t cou
   assert(false);
   return {};
 }
-
-// How far ahead of what is read lines are asked for: what memory is slow in, and the machine does not ask for by itself
-// past the end of a page.
-constexpr std::int64_t kReadAheadBytes = 4096;
-constexpr std::int64_t kLineBytes = 64;
 
 template <class D>
 HWY_INLINE hn::Vec<D> LoadAtMost(D d, const hn::TFromD<D>* from, std::int64_t count) {

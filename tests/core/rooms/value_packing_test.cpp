@@ -65,8 +65,8 @@ template <typename Element>
 void ExpectInPlace(ElementType type, ValueLayout layout, std::int64_t rows, std::int64_t columns, Element large) {
   SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns));
   Values<Element> values(rows, columns, large);
-  const std::int64_t padded_rows = PaddedSize(rows);
-  const std::int64_t padded_columns = PaddedSize(columns);
+  const std::int64_t padded_rows = PaddedSize(rows, kPaddedElements);
+  const std::int64_t padded_columns = PaddedSize(columns, kPaddedElements);
   constexpr std::size_t kGuards = 64;
   std::vector<Element> packed(static_cast<std::size_t>(padded_rows * padded_columns) + kGuards, large);
   const ValueKinds kinds = PackValues(type, layout, values.rows(), padded_rows, padded_columns, packed.data());
