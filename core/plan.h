@@ -11,10 +11,10 @@ namespace attnd::core {
 // it.
 inline constexpr std::int64_t kQueryTileRows = 64;
 
-// Keys of a tile, counted from the sequence's first key. With 64 query rows the scores of a tile take 64 KiB, which
-// stay in the second-level cache beside the tile's keys and values (2 × 64 KiB at head size 64). A row's bits depend on
-// it, so it is fixed.
-inline constexpr std::int64_t kKeyTileKeys = 256;
+// Keys of a tile, counted from the sequence's first key. With 64 query rows the scores of a tile take 128 KiB, which
+// stay in a second-level cache of 1 MiB beside the tile's keys and values (2 × 128 KiB at head size 64, in float32).
+// tests/bench/README.md has the sweep. A row's bits depend on it, so it is fixed.
+inline constexpr std::int64_t kKeyTileKeys = 512;
 
 // A half-open range of rows or keys.
 struct Range {

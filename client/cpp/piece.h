@@ -11,8 +11,8 @@
 namespace attnd {
 
 // What pieces begin at multiples of. Fewer query rows than a unit are not worth that all their keys are sent for them.
-// Both are also what a server computes at once, the keys counted from the first that it gets, so that cuts there leave
-// no small rests.
+// What a server computes at once are multiples of both, the keys counted from the first that it gets, so that cuts
+// there leave no small rests.
 inline constexpr std::int64_t kRowUnit = 64;
 inline constexpr std::int64_t kKeyUnit = 256;
 

@@ -5,8 +5,10 @@
 #include <omp.h>
 #endif
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
+#include <vector>
 
 #include "core/kernels/kernel_list.h"
 #include "core/kernels/lru_cache.h"
@@ -42,6 +44,10 @@ dnnl::stream& ThreadStream() {
   return stream;
 }
 
+// oneDNN adds up long inner dimensions in parts, by sizes that depend on how long they are. A row's bits must not, so
+// they are cut here: where key tiles may be cut, so that every part is a whole one or begins with hidden keys.
+constexpr std::int64_t kInnerAtOnce = kPanelColumns;
+
 dnnl::matmul::primitive_desc Describe(const ProductShape& s) {
   const auto matrix = [](std::int64_t rows, std::int64_t columns, std::int64_t stride) {
     return memory::desc({rows, columns}, memory::data_type::f32, memory::dims{stride, 1});
@@ -59,31 +65,47 @@ dnnl::matmul::primitive_desc Describe(const ProductShape& s) {
 
 class MatmulProduct final : public Product {
  public:
-  explicit MatmulProduct(const ProductShape& shape)
-      : shape_(shape), description_(Describe(shape)), matmul_(description_) {}
+  explicit MatmulProduct(const ProductShape& shape) : shape_(shape) {
+    ProductShape part = shape;
+    for (std::int64_t begin = 0; begin < shape.inner; begin += kInnerAtOnce) {
+      part.inner = std::min(kInnerAtOnce, shape.inner - begin);
+      part.accumulate = shape.accumulate || begin > 0;
+      parts_.emplace_back(Describe(part));
+    }
+  }
 
   void Run(const void* a, const void* b, std::int64_t panel_size_bytes, std::int64_t panels, float* c) const override {
     HoldToOneThread();
     const auto at = [](const memory::desc& description, const void* data) {
       return memory(description, CpuEngine(), const_cast<void*>(data));
     };
-    const memory::desc scratchpad = description_.scratchpad_desc();
-    const auto* panel_data = static_cast<const std::byte*>(b);
     for (std::int64_t panel = 0; panel < panels; ++panel) {
-      const std::unordered_map<int, memory> arguments = {
-          {DNNL_ARG_SRC, at(description_.src_desc(), a)},
-          {DNNL_ARG_WEIGHTS, at(description_.weights_desc(), panel_data + panel * panel_size_bytes)},
-          {DNNL_ARG_DST, at(description_.dst_desc(), c + panel * shape_.columns)},
-          {DNNL_ARG_SCRATCHPAD, at(scratchpad, ThreadScratchpad(scratchpad.get_size()))}};
-      matmul_.execute(ThreadStream(), arguments);
+      const auto* a_part = static_cast<const float*>(a);
+      const auto* b_part = reinterpret_cast<const float*>(static_cast<const std::byte*>(b) + panel * panel_size_bytes);
+      for (const Part& part : parts_) {
+        const memory::desc scratchpad = part.description.scratchpad_desc();
+        const std::unordered_map<int, memory> arguments = {
+            {DNNL_ARG_SRC, at(part.description.src_desc(), a_part)},
+            {DNNL_ARG_WEIGHTS, at(part.description.weights_desc(), b_part)},
+            {DNNL_ARG_DST, at(part.description.dst_desc(), c + panel * shape_.columns)},
+            {DNNL_ARG_SCRATCHPAD, at(scratchpad, ThreadScratchpad(scratchpad.get_size()))}};
+        part.matmul.execute(ThreadStream(), arguments);
+        a_part += kInnerAtOnce;
+        b_part += kInnerAtOnce * shape_.columns;
+      }
     }
     ThreadStream().wait();
   }
 
  private:
+  struct Part {
+    explicit Part(const dnnl::matmul::primitive_desc& part) : description(part), matmul(part) {}
+    dnnl::matmul::primitive_desc description;
+    dnnl::matmul matmul;
+  };
+
   const ProductShape shape_;
-  const dnnl::matmul::primitive_desc description_;
-  const dnnl::matmul matmul_;
+  std::vector<Part> parts_;  // of kInnerAtOnce elements of the inner dimension each
 };
 
 class MatmulProducts final : public Products {

@@ -88,7 +88,7 @@ class EndlessProblem:
     """A request that keeps one worker busy for longer than any test takes: 10¹² exponentials. It takes 33 MiB itself."""
 
     HEADS, ROWS = 64, 131072
-    # Key rows are shared by all heads. The server has tiles of 64 × 256 today, and may have larger ones.
+    # Key rows are shared by all heads. The server has tiles of 64 × 512 today, and may have larger ones.
     TILES_AT_LEAST = HEADS * ROWS * ROWS // (1024 * 1024)
 
     def __init__(self):

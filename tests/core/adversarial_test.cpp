@@ -27,11 +27,11 @@ INSTANTIATE_TEST_SUITE_P(Adversarial, AdversarialTest,
                          ::testing::Values(ElementType::kFloat32, ElementType::kBfloat16, ElementType::kFloat16),
                          [](const auto& type) { return std::string(core::ElementTypeName(type.param)); });
 
-constexpr Sizes kSizes = {.query_rows = 70, .keys = 530, .head_size = 33, .value_head_size = 40};
+constexpr Sizes kSizes = {.query_rows = 70, .keys = 1042, .head_size = 33, .value_head_size = 40};
 
 // All weights go to one key, from whichever tile it comes.
 TEST_P(AdversarialTest, OneHugeKey) {
-  for (const std::int64_t huge : {0, 255, 256, 529}) {
+  for (const std::int64_t huge : {0, 511, 512, 1041}) {
     AttentionCase attention = Make(kSizes);
     for (std::int64_t d = 0; d < kSizes.head_size; ++d) {
       double& element = attention.key[static_cast<std::size_t>(huge * kSizes.head_size + d)];
@@ -43,7 +43,7 @@ TEST_P(AdversarialTest, OneHugeKey) {
 
 TEST_P(AdversarialTest, OneHugeKeyUnderASoftCapBesideASink) {
   AttentionCase attention = Make(kSizes);
-  std::fill_n(attention.key.begin() + 300 * kSizes.head_size, kSizes.head_size, 1000.0);
+  std::fill_n(attention.key.begin() + 600 * kSizes.head_size, kSizes.head_size, 1000.0);
   attention.description.modifiers.soft_cap = 30;
   attention.description.modifiers.sinks = {25};
   ExpectCorrect(attention, Attend(SharedEngine(), attention));
@@ -60,7 +60,7 @@ TEST_P(AdversarialTest, ConstantRows) {
 
 TEST_P(AdversarialTest, LargeLogitsWithEveryModifier) {
   AttentionCase attention = Make(kSizes, 8);
-  AddBias(attention, ElementType::kFloat32, {70, 530}, 0.1, random_);
+  AddBias(attention, ElementType::kFloat32, {70, 1042}, 0.1, random_);
   for (double& element : attention.bias) element = RoundTo(ElementType::kFloat32, element * 300);
   attention.description.positions.alignment = core::Alignment::kBottomRight;
   attention.description.modifiers.alibi_slopes = {2};
@@ -74,7 +74,7 @@ TEST_P(AdversarialTest, LargeLogitsWithEveryModifier) {
 TEST_P(AdversarialTest, ABiasThatRisesAndFallsSteeply) {
   for (const double slope : {-10.0, 10.0}) {
     AttentionCase attention = Make(kSizes);
-    AddBias(attention, ElementType::kFloat32, {530}, 0, random_);
+    AddBias(attention, ElementType::kFloat32, {1042}, 0, random_);
     for (std::size_t j = 0; j < attention.bias.size(); ++j) attention.bias[j] = slope * static_cast<double>(j);
     ExpectCorrect(attention, Attend(SharedEngine(), attention));
   }
@@ -83,7 +83,7 @@ TEST_P(AdversarialTest, ABiasThatRisesAndFallsSteeply) {
 TEST_P(AdversarialTest, OneQueryAndOneKey) {
   for (const bool one_key : {true, false}) {
     AttentionCase attention =
-        Make({.batch = 3, .query_rows = 1, .keys = one_key ? 1 : 300, .head_size = 7, .value_head_size = 40});
+        Make({.batch = 3, .query_rows = 1, .keys = one_key ? 1 : 600, .head_size = 7, .value_head_size = 40});
     attention.description.positions.offsets = {{0, 5, -5}};
     attention.description.modifiers.alibi_slopes = {0.5F};
     attention.description.modifiers.sinks = {0};

@@ -29,7 +29,7 @@ std::vector<AttentionCase> Cases() {
       cases.push_back(MakeCase({.sizes = {.query_heads = 4,
                                           .key_value_heads = 2,
                                           .query_rows = 70,
-                                          .keys = 300,
+                                          .keys = 600,
                                           .head_size = head_size,
                                           .value_head_size = head_size},
                                 .element_type = type},

@@ -299,7 +299,7 @@ TEST(EngineTest, ReportsThePlanAndTheWork) {
   EXPECT_EQ(report->computed_tiles, observer.computed_tiles());
   EXPECT_EQ(report->skipped_tiles, 0);
   EXPECT_EQ(report->query_tile_rows, 64);
-  EXPECT_EQ(report->key_tile_keys, 256);
+  EXPECT_EQ(report->key_tile_keys, 512);
   EXPECT_EQ(report->floating_point_operations, 4.0 * 8 * 256 * 256 * 64);
   EXPECT_GE(report->queue_seconds, 0);
   EXPECT_GT(report->compute_seconds, 0);

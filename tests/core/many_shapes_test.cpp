@@ -15,7 +15,7 @@ namespace attnd::core {
 namespace {
 
 constexpr std::int64_t kMostQueryRows = 40;
-constexpr std::int64_t kMostKeys = 265;
+constexpr std::int64_t kMostKeys = 529;
 constexpr std::int64_t kMostHeadSize = 190;
 
 // Resident bytes of the mappings that may be executed and belong to no file: generated code. The generator reserves far
@@ -39,7 +39,7 @@ std::int64_t HeldBytes() { return test::AllocatedBytes() + GeneratedCodeBytes();
 // 40 × 25 × 10 pairs of sizes: each shape comes once.
 ProblemDescription Shape(std::int64_t n) {
   const std::int64_t query_rows = 1 + n % kMostQueryRows;
-  const std::int64_t keys = 1 + 11 * (n / kMostQueryRows % 25);
+  const std::int64_t keys = 1 + 22 * (n / kMostQueryRows % 25);
   const std::int64_t head_size = 1 + 19 * (n / 1000);
   const std::int64_t value_head_size = 1 + 7 * n % kMostHeadSize;
   const auto size_bytes = [](std::int64_t rows, std::int64_t columns) { return rows * columns * 4; };

@@ -32,8 +32,8 @@ const std::vector<Sizes> kLengths = {
     {.query_heads = 2, .query_rows = 9, .keys = 9, .head_size = 16, .value_head_size = 16},
     {.query_heads = 2, .query_rows = 5, .keys = 23, .head_size = 16, .value_head_size = 16},
     {.query_heads = 2, .query_rows = 23, .keys = 5, .head_size = 16, .value_head_size = 16},
-    {.query_rows = 300, .keys = 300, .head_size = 32, .value_head_size = 32},
-    {.query_rows = 70, .keys = 600, .head_size = 32, .value_head_size = 32},
+    {.query_rows = 600, .keys = 600, .head_size = 32, .value_head_size = 32},
+    {.query_rows = 70, .keys = 1100, .head_size = 32, .value_head_size = 32},
     {.query_rows = 600, .keys = 70, .head_size = 32, .value_head_size = 32},
 };
 
@@ -65,8 +65,8 @@ TEST_P(MaskTest, CausalWithoutAlignmentWhereItDoesNotMatter) {
 TEST_P(MaskTest, KeyLengths) {
   for (const core::Layout layout : {core::Layout::kBhsd, core::Layout::kBshd}) {
     AttentionCase attention = Make(
-        {.batch = 6, .query_heads = 2, .query_rows = 5, .keys = 300, .head_size = 16, .value_head_size = 16}, layout);
-    attention.description.mask.key_lengths = {{300, 257, 256, 16, 1, 0}};
+        {.batch = 6, .query_heads = 2, .query_rows = 5, .keys = 600, .head_size = 16, .value_head_size = 16}, layout);
+    attention.description.mask.key_lengths = {{600, 513, 512, 16, 1, 0}};
     ExpectCorrect(attention, Attend(SharedEngine(), attention));
   }
 }
@@ -132,8 +132,8 @@ TEST_P(MaskTest, BooleanOverTheWeightsShapeWhateverTheLayout) {
 
 TEST_P(MaskTest, SparseBooleanPastSeveralTiles) {
   for (const double visible : {0.001, 0.02, 0.98}) {
-    AttentionCase attention = Make({.query_rows = 70, .keys = 800, .head_size = 32, .value_head_size = 32});
-    AddBooleanMask(attention, {70, 800}, visible, random_);
+    AttentionCase attention = Make({.query_rows = 70, .keys = 1600, .head_size = 32, .value_head_size = 32});
+    AddBooleanMask(attention, {70, 1600}, visible, random_);
     ExpectCorrect(attention, Attend(SharedEngine(), attention));
   }
 }
@@ -145,12 +145,12 @@ TEST_P(MaskTest, AllTogether) {
                                       .query_heads = 4,
                                       .key_value_heads = 2,
                                       .query_rows = 70,
-                                      .keys = 290,
+                                      .keys = 550,
                                       .head_size = 32,
                                       .value_head_size = 32});
       attention.description.mask.causal = Causal(alignment);
-      attention.description.mask.key_lengths = {{290, 261, 3}};
-      AddBooleanMask(attention, {3, 1, 70, 290}, 0.6, random_);
+      attention.description.mask.key_lengths = {{550, 521, 3}};
+      AddBooleanMask(attention, {3, 1, 70, 550}, 0.6, random_);
       attention.description.empty_row = empty_row;
       ExpectCorrect(attention, Attend(SharedEngine(), attention));
     }
@@ -171,11 +171,11 @@ TEST_P(MaskTest, EmptyRowsAreTheMeanOfAllValuesWhereAskedFor) {
                                   .query_heads = 4,
                                   .key_value_heads = 2,
                                   .query_rows = 5,
-                                  .keys = 300,
+                                  .keys = 600,
                                   .head_size = 16,
                                   .value_head_size = 20},
                                  core::Layout::kBshd);
-  attention.description.mask.key_lengths = {{0, 300, 0}};
+  attention.description.mask.key_lengths = {{0, 600, 0}};
   attention.description.empty_row = core::EmptyRow::kMeanOfAllValues;
   const Answer answer = Attend(SharedEngine(), attention);
   ExpectCorrect(attention, answer);
@@ -184,17 +184,17 @@ TEST_P(MaskTest, EmptyRowsAreTheMeanOfAllValuesWhereAskedFor) {
 
 TEST_P(MaskTest, AnAllFalseMaskHidesEverything) {
   for (const core::EmptyRow empty_row : {core::EmptyRow::kZero, core::EmptyRow::kMeanOfAllValues}) {
-    AttentionCase attention = Make({.query_rows = 70, .keys = 300, .head_size = 16, .value_head_size = 16});
+    AttentionCase attention = Make({.query_rows = 70, .keys = 600, .head_size = 16, .value_head_size = 16});
     AddBooleanMask(attention, {1, 1}, 0, random_);
     attention.description.empty_row = empty_row;
     ExpectCorrect(attention, Attend(SharedEngine(), attention));
   }
 }
 
-// Hidden tiles are skipped, not computed and thrown away: of 4 × 4 tiles of 256 keys by 256 rows, 10 are at or below
+// Hidden tiles are skipped, not computed and thrown away: of 4 × 4 tiles of 512 keys by 512 rows, 10 are at or below
 // the diagonal.
 TEST_P(MaskTest, SkipsHiddenTiles) {
-  AttentionCase attention = Make({.query_rows = 1024, .keys = 1024, .head_size = 16, .value_head_size = 16});
+  AttentionCase attention = Make({.query_rows = 2048, .keys = 2048, .head_size = 16, .value_head_size = 16});
   attention.description.return_weights = false;
   EngineCall whole(attention);
   const core::Report all = *SharedEngine().Run(whole.problem(), whole.tensors());
@@ -204,9 +204,9 @@ TEST_P(MaskTest, SkipsHiddenTiles) {
   EXPECT_EQ(all.skipped_tiles, 0);
   EXPECT_EQ(half.computed_tiles * 16, all.computed_tiles * 10);
   EXPECT_EQ(half.computed_tiles + half.skipped_tiles, all.computed_tiles);
-  EXPECT_DOUBLE_EQ(all.floating_point_operations, 2.0 * 1024 * 1024 * 32);
+  EXPECT_DOUBLE_EQ(all.floating_point_operations, 2.0 * 2048 * 2048 * 32);
   // Of the tiles on the diagonal, panels of 64 keys that no row sees are left out.
-  EXPECT_DOUBLE_EQ(half.floating_point_operations * 32, all.floating_point_operations * 17);
+  EXPECT_DOUBLE_EQ(half.floating_point_operations * 64, all.floating_point_operations * 33);
 }
 
 }  // namespace

@@ -113,7 +113,7 @@ TEST(Merge, OfRandomSplitsIsTheWhole) {
                             .query_heads = 4,
                             .key_value_heads = 2,
                             .query_rows = 20,
-                            .keys = 300,
+                            .keys = 600,
                             .head_size = 16,
                             .value_head_size = 24};
   Random random = SeededRandom();
@@ -121,7 +121,7 @@ TEST(Merge, OfRandomSplitsIsTheWhole) {
     AttentionCase whole = MakeCase({.sizes = kSizes}, random);
     whole.description.return_weights = false;
     // Some rows see no key of the later ranges, and with the negative offset none at all.
-    whole.description.mask.causal = CausalAt({static_cast<std::int64_t>(random() % 300), -7});
+    whole.description.mask.causal = CausalAt({static_cast<std::int64_t>(random() % 600), -7});
     Parts parts{.count = count, .rows = 2 * 4 * 20, .value_head_size = 24, .output = {}, .log_sum_exp = {}};
     std::int64_t begin = 0;
     for (const std::int64_t end : RandomEnds(count, kSizes.keys, random)) {

@@ -32,14 +32,14 @@ constexpr Sizes kSizes = {.batch = 2,
                           .query_heads = 4,
                           .key_value_heads = 2,
                           .query_rows = 70,
-                          .keys = 290,
+                          .keys = 550,
                           .head_size = 16,
                           .value_head_size = 32};
 
 TEST_P(ModifierTest, BiasInEveryBroadcastAndType) {
-  const std::vector<core::Shape> shapes = {{},        {1},       {290},          {70, 1},        {1, 290},
-                                           {70, 290}, {4, 1, 1}, {4, 70, 290},   {2, 1, 1, 290}, {2, 4, 70, 290},
-                                           {70, 7},   {1, 256},  {2, 1, 70, 289}};
+  const std::vector<core::Shape> shapes = {{},        {1},       {550},          {70, 1},        {1, 550},
+                                           {70, 550}, {4, 1, 1}, {4, 70, 550},   {2, 1, 1, 550}, {2, 4, 70, 550},
+                                           {70, 7},   {1, 512},  {2, 1, 70, 549}};
   for (const core::Shape& shape : shapes) {
     for (const ElementType type : {ElementType::kFloat32, GetParam()}) {
       AttentionCase attention = Make(kSizes);
@@ -90,7 +90,7 @@ TEST_P(ModifierTest, SoftCapKeepsANan) {
 
 TEST_P(ModifierTest, BiasBeforeAndAfterTheSoftCapDiffer) {
   AttentionCase attention = Make(kSizes);
-  AddBias(attention, ElementType::kFloat32, {70, 290}, 0.1, random_);
+  AddBias(attention, ElementType::kFloat32, {70, 550}, 0.1, random_);
   attention.description.positions.alignment = core::Alignment::kBottomRight;
   attention.description.modifiers.alibi_slopes = {0.1F, 0.2F, 0.3F, 0.4F};
   attention.description.modifiers.soft_cap = 2;
@@ -125,7 +125,7 @@ TEST_P(ModifierTest, ALargeSinkLeavesNothing) {
 TEST_P(ModifierTest, SinksOfEmptyRows) {
   for (const core::EmptyRow empty_row : {core::EmptyRow::kZero, core::EmptyRow::kMeanOfAllValues}) {
     AttentionCase attention = Make(kSizes);
-    attention.description.mask.key_lengths = {{0, 290}};
+    attention.description.mask.key_lengths = {{0, 550}};
     attention.description.modifiers.sinks = {-1, 0, 1, 2};
     attention.description.empty_row = empty_row;
     const Answer answer = Attend(SharedEngine(), attention);

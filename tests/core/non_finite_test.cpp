@@ -21,7 +21,7 @@ const double kNan = std::nan("");
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kHeadSize = 24;
 constexpr std::int64_t kRows = 70;   // two query tiles
-constexpr std::int64_t kKeys = 530;  // three key tiles
+constexpr std::int64_t kKeys = 1042;  // three key tiles
 
 class NonFiniteTest : public ::testing::TestWithParam<ElementType> {
  protected:
@@ -55,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(NonFinite, NonFiniteTest,
 
 TEST_P(NonFiniteTest, InPaddingDoesNotReachTheResult) {
   for (const double number : {kNan, kInfinity, -kInfinity}) {
-    for (const std::int64_t length : {1, 16, 200, 256, 257, 500}) {
+    for (const std::int64_t length : {1, 16, 400, 512, 513, 1000}) {
       AttentionCase attention = Make();
       attention.description.mask.key_lengths = {{length}};
       for (std::int64_t j = length; j < kKeys; ++j) SpoilKeyAndValue(attention, j, number);
@@ -80,8 +80,8 @@ TEST_P(NonFiniteTest, PastTheDiagonalReachesOnlyTheRowsThatSeeIt) {
 
 TEST_P(NonFiniteTest, InTilesThatTheCausalMaskHidesInPart) {
   AttentionCase attention = Make();
-  attention.description.mask.causal = Causal(core::Alignment::kBottomRight);  // row i sees keys to 460 + i
-  for (std::int64_t j = 470; j < kKeys; ++j) {
+  attention.description.mask.causal = Causal(core::Alignment::kBottomRight);  // row i sees keys to 972 + i
+  for (std::int64_t j = 982; j < kKeys; ++j) {
     for (std::int64_t d = 0; d < kHeadSize; ++d) Value(attention, j, d) = kNan;
   }
   const Answer answer = Attend(SharedEngine(), attention);
@@ -93,7 +93,7 @@ TEST_P(NonFiniteTest, InTilesThatTheCausalMaskHidesInPart) {
 TEST_P(NonFiniteTest, BehindABooleanMaskDoesNotReachTheResult) {
   AttentionCase attention = Make();
   AddBooleanMask(attention, {kRows, kKeys}, 0.5, random_);
-  for (const std::int64_t j : {0, 17, 255, 256, 400, 529}) {
+  for (const std::int64_t j : {0, 17, 511, 512, 800, 1041}) {
     SpoilKeyAndValue(attention, j, j % 2 == 0 ? kNan : kInfinity);
     for (std::int64_t i = 0; i < kRows; ++i) attention.mask[static_cast<std::size_t>(i * kKeys + j)] = 0;
   }
@@ -105,8 +105,8 @@ TEST_P(NonFiniteTest, BehindABooleanMaskDoesNotReachTheResult) {
 TEST_P(NonFiniteTest, InAKeySpoilsTheRowsThatSeeIt) {
   AttentionCase attention = Make();
   AddBooleanMask(attention, {kRows, kKeys}, 1, random_);
-  for (std::int64_t i = 0; i < kRows; i += 2) attention.mask[static_cast<std::size_t>(i * kKeys + 300)] = 0;
-  Key(attention, 300, 3) = kNan;
+  for (std::int64_t i = 0; i < kRows; i += 2) attention.mask[static_cast<std::size_t>(i * kKeys + 600)] = 0;
+  Key(attention, 600, 3) = kNan;
   const Answer answer = Attend(SharedEngine(), attention);
   EXPECT_EQ(CountNans(answer.output), 2 * (kRows / 2) * kHeadSize);
   EXPECT_EQ(CountNans(answer.log_sum_exp), 2 * (kRows / 2));
@@ -133,7 +133,7 @@ TEST_P(NonFiniteTest, InAQueryRowThatSeesNothingDoesNothing) {
 }
 
 TEST_P(NonFiniteTest, InAValueReachesItsDimensionAlone) {
-  for (const std::int64_t j : {0, 255, 256, 529}) {
+  for (const std::int64_t j : {0, 511, 512, 1041}) {
     for (const double number : {kNan, kInfinity, -kInfinity}) {
       AttentionCase attention = Make();
       Value(attention, j, 7) = number;
@@ -149,9 +149,9 @@ TEST_P(NonFiniteTest, InAValueReachesItsDimensionAlone) {
 TEST_P(NonFiniteTest, InfinitiesOfBothSignsInADimensionGiveNan) {
   AttentionCase attention = Make();
   Value(attention, 10, 7) = kInfinity;
-  Value(attention, 400, 7) = -kInfinity;
+  Value(attention, 800, 7) = -kInfinity;
   Value(attention, 10, 9) = kInfinity;
-  Value(attention, 500, 9) = kInfinity;
+  Value(attention, 1000, 9) = kInfinity;
   const Answer answer = Attend(SharedEngine(), attention);
   EXPECT_EQ(CountNans(answer.output), 2 * kRows);
   ExpectCorrect(attention, answer);
@@ -180,8 +180,8 @@ TEST_P(NonFiniteTest, ScoresOfMinusInfinityWeighNothing) {
   for (std::int64_t h = 0; h < 2; ++h) {
     for (std::int64_t i = 0; i < kRows; ++i) Query(attention, h, i, 0) = 1;
   }
-  for (std::int64_t j = 0; j < 256; ++j) Key(attention, j, 0) = -kInfinity;
-  Key(attention, 400, 0) = -kInfinity;
+  for (std::int64_t j = 0; j < 512; ++j) Key(attention, j, 0) = -kInfinity;
+  Key(attention, 800, 0) = -kInfinity;
   const Answer answer = Attend(SharedEngine(), attention);
   EXPECT_EQ(CountNans(answer.output), 0);
   ExpectCorrect(attention, answer);

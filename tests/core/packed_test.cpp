@@ -52,7 +52,7 @@ constexpr Sizes kSizes = {.batch = 2,
                           .query_heads = 4,
                           .key_value_heads = 2,
                           .query_rows = 70,
-                          .keys = 587,
+                          .keys = 1099,
                           .head_size = 40,
                           .value_head_size = 72};
 
@@ -99,14 +99,14 @@ TEST_P(PackedTest, ServesOtherQueriesMasksAndLengths) {
     ExpectSameBits(engine_, other, *packed);
     other.description.mask.causal = Causal(core::Alignment::kBottomRight);
     ExpectSameBits(engine_, other, *packed);
-    other.description.mask.key_lengths = {{587, 200}};
+    other.description.mask.key_lengths = {{1099, 200}};
     ExpectSameBits(engine_, other, *packed);
   }
 }
 
 TEST_P(PackedTest, EmptyRowsAreAsTheCallAsks) {
   AttentionCase attention = Make(kSizes);
-  attention.description.mask.key_lengths = {{0, 300}};
+  attention.description.mask.key_lengths = {{0, 600}};
   attention.description.empty_row = core::EmptyRow::kMeanOfAllValues;
   const Packed packed = Pack(engine_, attention);
   ASSERT_NE(packed, nullptr);
@@ -131,20 +131,20 @@ TEST_P(PackedTest, WhatDoesNotFitIsRefused) {
   const Packed packed = Pack(engine_, Make(kSizes));
   ASSERT_NE(packed, nullptr);
   Sizes fewer_keys = kSizes;
-  fewer_keys.keys = 586;
+  fewer_keys.keys = 1098;
   const absl::Status fewer = AttendToPacked(engine_, Make(fewer_keys), *packed).status();
   EXPECT_EQ(fewer.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(fewer.message()),
-              ::testing::AllOf(::testing::HasSubstr("586 keys"), ::testing::HasSubstr("587 keys")));
+              ::testing::AllOf(::testing::HasSubstr("1098 keys"), ::testing::HasSubstr("1099 keys")));
   AttentionCase wants_mean = Make(kSizes);
   wants_mean.description.empty_row = core::EmptyRow::kMeanOfAllValues;
   EXPECT_EQ(AttendToPacked(engine_, wants_mean, *packed).status().code(), absl::StatusCode::kInvalidArgument);
   const auto ragged = [&](const std::vector<std::int64_t>& keys) {
     return MakeRaggedCase({.sizes = kSizes, .element_type = GetParam()}, {3, 5}, keys, random_);
   };
-  const Packed packed_ragged = Pack(engine_, ragged({300, 100}));
+  const Packed packed_ragged = Pack(engine_, ragged({600, 100}));
   ASSERT_NE(packed_ragged, nullptr);
-  EXPECT_EQ(AttendToPacked(engine_, ragged({300, 90}), *packed_ragged).status().code(),
+  EXPECT_EQ(AttendToPacked(engine_, ragged({600, 90}), *packed_ragged).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

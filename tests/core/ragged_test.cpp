@@ -89,7 +89,7 @@ void ExpectSameBits(const AttentionCase& ragged, const Answer& ragged_answer, co
 }
 
 const std::vector<std::vector<std::int64_t>> kLengths = {
-    {1}, {15, 9, 12}, {0, 5, 0, 270, 0}, {64, 65, 128, 256}, {257, 1, 1}};
+    {1}, {15, 9, 12}, {0, 5, 0, 530, 0}, {64, 65, 128, 512}, {513, 1, 1}};
 
 TEST_P(RaggedTest, SelfAttention) {
   for (const std::vector<std::int64_t>& lengths : kLengths) {
@@ -102,7 +102,7 @@ TEST_P(RaggedTest, SelfAttention) {
 
 TEST_P(RaggedTest, CrossAttentionAndSequencesWithoutRowsOrKeys) {
   for (const core::EmptyRow empty_row : {core::EmptyRow::kZero, core::EmptyRow::kMeanOfAllValues}) {
-    AttentionCase attention = Make({3, 0, 70, 5}, {0, 17, 300, 1});
+    AttentionCase attention = Make({3, 0, 70, 5}, {0, 17, 600, 1});
     attention.description.empty_row = empty_row;
     const Answer answer = Attend(SharedEngine(), attention);
     ExpectCorrect(attention, answer);
@@ -154,7 +154,7 @@ TEST_P(RaggedTest, HasTheBitsOfThePaddedCallWithAnyOptions) {
 
 // Neither the order of sequences nor what else is in the batch changes a row.
 TEST_P(RaggedTest, HasTheSameBitsWithAnyNumberOfWorkers) {
-  const AttentionCase attention = Make({300, 1, 0, 77, 290}, {290, 3, 20, 70, 600});
+  const AttentionCase attention = Make({300, 1, 0, 77, 290}, {550, 3, 20, 70, 1100});
   const auto expected = AttendForBytes(SharedEngine(), attention);
   for (const int workers : {2, 3, 5}) {
     core::Engine engine(core::EngineOptions{.worker_count = workers});

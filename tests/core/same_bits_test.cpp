@@ -24,7 +24,7 @@ constexpr Sizes kSizes = {.batch = 3,
                           .query_heads = 4,
                           .key_value_heads = 2,
                           .query_rows = 139,
-                          .keys = 587,
+                          .keys = 1099,
                           .head_size = 40,
                           .value_head_size = 72};
 
@@ -164,7 +164,7 @@ TEST_P(SameBitsTest, InABatchAndAlone) {
 }
 
 TEST_P(SameBitsTest, PaddedAndUnpadded) {
-  for (const std::int64_t length : {1, 15, 16, 17, 100, 256, 257, 300, 512, 586}) {
+  for (const std::int64_t length : {1, 15, 16, 17, 100, 512, 513, 600, 1024, 1098}) {
     AttentionCase padded = Make();
     padded.description.mask.key_lengths = {{length, length, length}};
     Part unpadded = kWhole;
@@ -175,7 +175,7 @@ TEST_P(SameBitsTest, PaddedAndUnpadded) {
 
 TEST_P(SameBitsTest, WhateverLiesInThePadding) {
   AttentionCase attention = Make();
-  attention.description.mask.key_lengths = {{100, 587, 0}};
+  attention.description.mask.key_lengths = {{100, 1099, 0}};
   const Bytes expected = AttendForBytes(SharedEngine(), attention);
   for (const double number : {std::nan(""), HUGE_VAL, 1e4}) {
     const core::Shape& key = attention.description.key.shape;
@@ -214,11 +214,11 @@ TEST_P(SameBitsTest, WhateverABooleanMaskHides) {
 // The same keys hidden by lengths and by a boolean mask.
 TEST_P(SameBitsTest, HoweverTheSameKeysAreHidden) {
   AttentionCase attention = Make();
-  attention.description.mask.key_lengths = {{300, 300, 300}};
+  attention.description.mask.key_lengths = {{600, 600, 600}};
   const Bytes expected = AttendForBytes(SharedEngine(), attention);
   attention.description.mask.key_lengths.reset();
   AddBooleanMask(attention, {kSizes.keys}, 1, random_);
-  std::fill(attention.mask.begin() + 300, attention.mask.end(), std::uint8_t{0});
+  std::fill(attention.mask.begin() + 600, attention.mask.end(), std::uint8_t{0});
   EXPECT_TRUE(AttendForBytes(SharedEngine(), attention) == expected);
 }
 
@@ -238,7 +238,7 @@ TEST_P(SameBitsTest, ARowAloneAndAmongMany) {
 
 TEST_P(SameBitsTest, CausalRowsAloneWithFewerKeys) {
   AttentionCase whole = Make();
-  whole.description.mask.causal = Causal(core::Alignment::kBottomRight);  // row i sees keys to 448 + i
+  whole.description.mask.causal = Causal(core::Alignment::kBottomRight);  // row i sees keys to 960 + i
   const Answer whole_answer = Attend(SharedEngine(), whole);
   for (const std::int64_t row : {0, 1, 62, 63, 64, 65, 127, 138}) {
     Part part = kWhole;
@@ -255,7 +255,7 @@ TEST_P(SameBitsTest, InBothLayouts) {
   Part part = kWhole;
   part.layout = core::Layout::kBshd;
   AttentionCase other = Take(whole, part, random_);
-  for (AttentionCase* attention : {&whole, &other}) attention->description.mask.key_lengths = {{587, 300, 20}};
+  for (AttentionCase* attention : {&whole, &other}) attention->description.mask.key_lengths = {{1099, 600, 20}};
   ExpectSameRows(whole, other, 0, 0);
 }
 
@@ -278,7 +278,7 @@ TEST_P(SameBitsTest, WhileOtherCallsRun) {
     cases.push_back(MakeCase({.sizes = {.batch = 1 + n % 2,
                                         .query_heads = 2,
                                         .query_rows = 20 + 57 * n,
-                                        .keys = 300 - 41 * n,
+                                        .keys = 600 - 41 * n,
                                         .head_size = 32 + n,
                                         .value_head_size = 32},
                               .element_type = GetParam()},

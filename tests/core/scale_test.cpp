@@ -18,7 +18,7 @@ using core::ElementType;
 class ScaleTest : public ::testing::TestWithParam<ElementType> {
  protected:
   AttentionCase Make(double spread = 1) {
-    const Sizes sizes = {.query_heads = 2, .query_rows = 20, .keys = 300, .head_size = 32, .value_head_size = 32};
+    const Sizes sizes = {.query_heads = 2, .query_rows = 20, .keys = 560, .head_size = 32, .value_head_size = 32};
     return MakeCase({.sizes = sizes, .element_type = GetParam(), .spread = spread}, random_);
   }
 
@@ -60,7 +60,7 @@ TEST_P(ScaleTest, AMaximumThatGrowsOrShrinksFromTileToTile) {
   for (const double direction : {1.0, -1.0}) {
     AttentionCase attention = Make();
     for (std::size_t i = 0; i < attention.query.size(); i += 32) attention.query[i] = 8;
-    for (std::size_t j = 0; j < 300; ++j) attention.key[j * 32] = direction * std::floor(static_cast<double>(j) / 16);
+    for (std::size_t j = 0; j < 560; ++j) attention.key[j * 32] = direction * std::floor(static_cast<double>(j) / 16);
     ExpectCorrect(attention, Attend(SharedEngine(), attention));
   }
 }
@@ -68,9 +68,9 @@ TEST_P(ScaleTest, AMaximumThatGrowsOrShrinksFromTileToTile) {
 TEST_P(ScaleTest, EveryRowOfWeightsSumsToOne) {
   AttentionCase attention = Make();
   const Answer answer = Attend(SharedEngine(), attention);
-  for (auto row = answer.weights.begin(); row != answer.weights.end(); row += 300) {
-    EXPECT_NEAR(std::accumulate(row, row + 300, 0.0), 1, 2e-6);
-    EXPECT_GE(*std::min_element(row, row + 300), 0);
+  for (auto row = answer.weights.begin(); row != answer.weights.end(); row += 560) {
+    EXPECT_NEAR(std::accumulate(row, row + 560, 0.0), 1, 2e-6);
+    EXPECT_GE(*std::min_element(row, row + 560), 0);
   }
 }
 

@@ -80,7 +80,7 @@ TEST_P(ElementTypeTest, TakesTensorsAlignedToTheirElementsOnly) {
 TEST_P(ElementTypeTest, AnswersWithoutWeightsAndLogSumExp) {
   Random random = SeededRandom();
   AttentionCase attention = MakeCase(
-      {.sizes = {.query_rows = 70, .keys = 300, .head_size = 64, .value_head_size = 64}, .element_type = GetParam()},
+      {.sizes = {.query_rows = 70, .keys = 600, .head_size = 64, .value_head_size = 64}, .element_type = GetParam()},
       random);
   attention.description.return_weights = false;
   ExpectCorrect(attention, Attend(SharedEngine(), attention));
@@ -125,12 +125,12 @@ TEST_P(HeadSizeTest, IsTakenForKeyOrValueAlone) {
       random);
 }
 
-// Query tiles have 64 rows, key tiles 256 keys, packed panels 64 columns, and everything is padded to 16.
+// Query tiles have 64 rows, key tiles 512 keys, packed panels 64 columns, and everything is padded to 16.
 class SequenceLengthTest : public ::testing::TestWithParam<std::tuple<ElementType, int>> {};
 INSTANTIATE_TEST_SUITE_P(
     Shapes, SequenceLengthTest,
     ::testing::Combine(::testing::ValuesIn(kElementTypes),
-                       ::testing::Values(1, 2, 15, 16, 17, 63, 64, 65, 255, 256, 257, 511, 512, 513, 800)),
+                       ::testing::Values(1, 2, 15, 16, 17, 63, 64, 65, 255, 256, 257, 511, 512, 513, 1200)),
     [](const auto& test) { return NameOf(std::get<0>(test.param)) + "_" + std::to_string(std::get<1>(test.param)); });
 
 TEST_P(SequenceLengthTest, IsTakenForKeys) {
@@ -146,7 +146,7 @@ TEST_P(SequenceLengthTest, IsTakenForKeys) {
 TEST_P(SequenceLengthTest, IsTakenForQueries) {
   Random random = SeededRandom();
   const auto [type, query_rows] = GetParam();
-  for (const std::int64_t keys : {7, 270}) {
+  for (const std::int64_t keys : {7, 530}) {
     ExpectCorrectResult({.sizes = {.query_rows = query_rows, .keys = keys, .head_size = 24, .value_head_size = 32},
                          .element_type = type},
                         random);

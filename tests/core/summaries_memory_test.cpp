@@ -74,7 +74,7 @@ TEST(SummariesMemoryTest, IsWhatTheEngineTells) {
   const std::int64_t before = AllocatedBytes();
   const absl::StatusOr<core::Report> report = engine.Run(call.problem(), call.tensors());
   ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_EQ(report->summary_tiles, 2 * (2048 / 64) * (65'536 / 256));
+  EXPECT_EQ(report->summary_tiles, 2 * (2048 / 64) * (65'536 / 512));
 
   core::Problem without_summaries = call.problem();
   without_summaries.summaries = {};

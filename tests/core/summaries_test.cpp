@@ -58,7 +58,7 @@ TEST_P(SummariesTest, OfAnyOptionsAreRight) {
 }
 
 TEST_P(SummariesTest, OfSeveralTilesAreRight) {
-  AttentionCase attention = Make({.query_heads = 2, .query_rows = 307, .keys = 787, .head_size = 9});
+  AttentionCase attention = Make({.query_heads = 2, .query_rows = 307, .keys = 1300, .head_size = 9});
   core::ProblemDescription& description = attention.description;
   description.positions.alignment = core::Alignment::kBottomRight;
   description.summaries = EverySummary();
@@ -87,10 +87,10 @@ TEST_P(SummariesTest, OfChosenEntriesHeadsAndRowsAreRight) {
 
 // Cells of one row and key, of none, and of whole tiles.
 TEST_P(SummariesTest, MapsOfAnySizeAreRight) {
-  AttentionCase attention = Make({.query_rows = 333, .keys = 520, .head_size = 8});
+  AttentionCase attention = Make({.query_rows = 333, .keys = 600, .head_size = 8});
   attention.description.return_weights = true;
   for (const std::int64_t rows : {1, 2, 5, 100, 333, 1024}) {
-    for (const std::int64_t columns : {1, 3, 77, 520, 1024}) {
+    for (const std::int64_t columns : {1, 3, 77, 600, 1024}) {
       attention.description.summaries.pooled_map = {.rows = rows, .columns = columns};
       EngineCall call(attention);
       ASSERT_TRUE(SharedEngine().Run(call.problem(), call.tensors()).ok());
@@ -171,7 +171,7 @@ TEST_P(SummariesTest, OfEmptyRowsThatAreTheMeanOfAllValuesSeeAllKeys) {
 
 // Though no tile shows a key.
 TEST_P(SummariesTest, OfEmptyRowsAloneAreRight) {
-  AttentionCase attention = Make({.query_heads = 2, .query_rows = 70, .keys = 300, .head_size = 4});
+  AttentionCase attention = Make({.query_heads = 2, .query_rows = 70, .keys = 600, .head_size = 4});
   attention.description.mask.key_lengths = {{0}};
   attention.description.positions.alignment = core::Alignment::kTopLeft;
   for (const core::EmptyRow empty_row : {core::EmptyRow::kZero, core::EmptyRow::kMeanOfAllValues}) {
@@ -186,7 +186,7 @@ TEST_P(SummariesTest, OfEmptyRowsAloneAreRight) {
 
 // A row that sees a NaN has no other weights; the others do not notice.
 TEST_P(SummariesTest, NanReachesWhatItsRowSaysAlone) {
-  AttentionCase attention = Make({.query_rows = 70, .keys = 300, .head_size = 8});
+  AttentionCase attention = Make({.query_rows = 70, .keys = 600, .head_size = 8});
   core::ProblemDescription& description = attention.description;
   description.mask.causal = Causal(core::Alignment::kTopLeft);
   attention.key[static_cast<std::size_t>(60 * 8)] = std::nan("");  // rows from 60 on see it
@@ -200,7 +200,7 @@ TEST_P(SummariesTest, NanReachesWhatItsRowSaysAlone) {
   }
   for (const Output name : {Output::kReceivedSum, Output::kReceivedMaximum}) {
     const std::vector<double> numbers = call.Decoded(name);
-    for (std::size_t j = 0; j < 300; ++j) EXPECT_EQ(std::isnan(numbers[j]), j < 70) << j;
+    for (std::size_t j = 0; j < 600; ++j) EXPECT_EQ(std::isnan(numbers[j]), j < 70) << j;
   }
   const std::vector<double> top_keys = call.Decoded(Output::kTopKeys);
   for (std::size_t i = 60; i < 70; ++i) {
@@ -227,7 +227,7 @@ TEST_P(SummariesTest, NanCountsAsTheLargestOfCombinedWeights) {
 }
 
 TEST_P(SummariesTest, HaveTheSameBitsForAnyNumberOfWorkers) {
-  AttentionCase attention = Make({.batch = 2, .query_heads = 2, .query_rows = 300, .keys = 600, .head_size = 16});
+  AttentionCase attention = Make({.batch = 2, .query_heads = 2, .query_rows = 300, .keys = 1100, .head_size = 16});
   attention.description.positions.alignment = core::Alignment::kTopLeft;
   core::Engine four(core::EngineOptions{.worker_count = 4});
   for (const HeadReduction reduction : {HeadReduction::kNone, HeadReduction::kMean}) {
@@ -241,7 +241,7 @@ TEST_P(SummariesTest, HaveTheSameBitsForAnyNumberOfWorkers) {
 
 // Neither does it matter which rows are asked for together.
 TEST_P(SummariesTest, OfARowHaveTheSameBitsAmongOthersAndAlone) {
-  AttentionCase attention = Make({.query_rows = 300, .keys = 700, .head_size = 24});
+  AttentionCase attention = Make({.query_rows = 300, .keys = 1300, .head_size = 24});
   attention.description.positions.alignment = core::Alignment::kTopLeft;
   core::SummaryOptions& summaries = attention.description.summaries;
   summaries = EverySummary();
@@ -276,7 +276,7 @@ TEST_P(SummariesTest, DoNotReadWhatIsHidden) {
 
 // Tiles that the masks hide are not computed again.
 TEST_P(SummariesTest, SkipHiddenTiles) {
-  AttentionCase attention = Make({.query_heads = 2, .query_rows = 1000, .keys = 1000, .head_size = 8});
+  AttentionCase attention = Make({.query_heads = 2, .query_rows = 2000, .keys = 2000, .head_size = 8});
   attention.description.mask.causal = Causal(core::Alignment::kTopLeft);
   attention.description.summaries.entropy = true;
   const auto run = [&] {
@@ -287,7 +287,7 @@ TEST_P(SummariesTest, SkipHiddenTiles) {
   };
   const core::Report rows = run();
   EXPECT_EQ(rows.summary_tiles, rows.computed_tiles);
-  EXPECT_EQ(rows.computed_tiles, 2 * (4 * 1 + 4 * 2 + 4 * 3 + 4 * 4));
+  EXPECT_EQ(rows.computed_tiles, 2 * (8 * 1 + 8 * 2 + 8 * 3 + 8 * 4));
   attention.description.summaries.received_sum = true;
   EXPECT_EQ(run().summary_tiles, 2 * rows.computed_tiles);
   attention.description.summaries = {};

@@ -20,9 +20,12 @@ std::int64_t Between(std::int64_t least, std::int64_t largest, Random& random) {
 
 bool Chance(double probability, Random& random) { return std::bernoulli_distribution(probability)(random); }
 
-// Mostly small, now and then past a tile.
-std::int64_t Length(Random& random) {
-  return Chance(0.15, random) ? Between(200, 560, random) : Between(1, 90, random);
+// Mostly small, now and then past several tiles of queries, and past one of keys.
+std::int64_t QueryRows(Random& random) {
+  return Chance(0.15, random) ? Between(100, 300, random) : Between(1, 90, random);
+}
+std::int64_t Keys(Random& random) {
+  return Chance(0.15, random) ? Between(300, 1100, random) : Between(1, 90, random);
 }
 
 // Half of all dimensions are those of the weights, the others 1; leading ones may be left out.
@@ -42,8 +45,8 @@ AttentionCase RandomCase(ElementType type, Random& random) {
   options.element_type = type;
   options.rank = static_cast<int>(Between(2, 4, random));
   Sizes& sizes = options.sizes;
-  sizes = {.query_rows = Length(random),
-           .keys = Length(random),
+  sizes = {.query_rows = QueryRows(random),
+           .keys = Keys(random),
            .head_size = Between(1, 96, random),
            .value_head_size = Between(1, 96, random)};
   if (options.rank > 2) sizes.batch = Between(1, 3, random);

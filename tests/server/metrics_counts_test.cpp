@@ -14,15 +14,15 @@ constexpr char kLabels[] = "grpc_method=\"Attend\",grpc_service=\"attnd.v1.Atten
 
 std::string Phase(const std::string& phase) { return "attnd_phase_duration_seconds_count{phase=\"" + phase + "\"}"; }
 
-// 3 query tiles of 64, 64 and 2 rows and 2 key tiles of 256 and 44 keys, for each of 4 heads. In each batch entry the
-// second tile is hidden from the first 64 rows: causal, top-left, with 300 keys.
+// 3 query tiles of 64, 64 and 2 rows and 2 key tiles of 512 and 44 keys, for each of 4 heads. In each batch entry the
+// second tile is hidden from the first 64 rows: causal, top-left, with 556 keys.
 AttentionCase Make() {
   Random random = SeededRandom();
   AttentionCase attention = MakeCase({.sizes = {.batch = 2,
                                                 .query_heads = 2,
                                                 .key_value_heads = 1,
                                                 .query_rows = 130,
-                                                .keys = 300,
+                                                .keys = 556,
                                                 .head_size = 40,
                                                 .value_head_size = 24}},
                                      random);
@@ -40,7 +40,7 @@ TEST(MetricsCounts, AfterOneCall) {
   EXPECT_EQ(samples.at("attnd_received_bytes_total"), static_cast<double>(request.ByteSizeLong()));
   EXPECT_EQ(samples.at("attnd_sent_bytes_total"), static_cast<double>(answer.message.size()));
   // Everything once: the tensors, and the small rest for the parser, without the tags and lengths of the tensors'
-  // fields (2 and 3 bytes: 41,600, 96,000 and 57,600 bytes are all above 2¹⁴).
+  // fields (2 and 3 bytes: 41,600, 177,920 and 106,752 bytes are all above 2¹⁴).
   EXPECT_EQ(samples.at("attnd_copied_bytes_total"), static_cast<double>(request.ByteSizeLong()) - 3 * (2 + 3));
 
   // Rows 0 to 129 see keys up to themselves, so none the second key tile.

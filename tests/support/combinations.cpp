@@ -19,9 +19,12 @@ bool Chance(double probability, Random& random) { return std::bernoulli_distribu
 
 bool Third(Random& random) { return Chance(1.0 / 3, random); }
 
-// Mostly small, now and then past a tile.
-std::int64_t Length(Random& random) {
-  return Chance(0.25, random) ? Between(200, 560, random) : Between(1, 90, random);
+// Mostly small, now and then past several tiles of queries, and past one of keys.
+std::int64_t QueryRows(Random& random) {
+  return Chance(0.25, random) ? Between(100, 300, random) : Between(1, 90, random);
+}
+std::int64_t Keys(Random& random) {
+  return Chance(0.25, random) ? Between(300, 1100, random) : Between(1, 90, random);
 }
 
 std::vector<std::int64_t> Numbers(std::int64_t count, std::int64_t least, std::int64_t largest, Random& random) {
@@ -121,8 +124,8 @@ AttentionCase RandomCombination(core::ElementType type, bool ragged, Random& ran
   options.element_type = type;
   options.rank = static_cast<int>(Between(2, 4, random));
   Sizes& sizes = options.sizes;
-  sizes = {.query_rows = Length(random),
-           .keys = Length(random),
+  sizes = {.query_rows = QueryRows(random),
+           .keys = Keys(random),
            .head_size = Between(1, 96, random),
            // The error of a 16-bit result is held against that of a model: with few elements the model's may be small
            // by luck.

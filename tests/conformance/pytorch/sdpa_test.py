@@ -90,7 +90,7 @@ class SdpaTest(unittest.TestCase):
 
     def test_two_three_and_four_dimensions(self):
         for dtype, shape in itertools.product(DTYPES, ((7, 16), (3, 7, 16), (3, 4, 7, 16), (1, 1, 1, 1), (2, 3, 70, 64))):
-            for keys in (1, 7, 300):
+            for keys in (1, 7, 600):
                 self.check(*self.problem(dtype, shape, keys))
 
     def test_another_value_size(self):
@@ -102,7 +102,7 @@ class SdpaTest(unittest.TestCase):
             self.check(*self.problem(dtype, (2, 3, 7, 16), 9), scale=scale)
 
     def test_causal_begins_at_the_top_left(self):
-        for dtype, (rows, keys) in itertools.product(DTYPES, ((9, 9), (4, 9), (9, 4), (70, 300), (300, 70), (1, 5))):
+        for dtype, (rows, keys) in itertools.product(DTYPES, ((9, 9), (4, 9), (9, 4), (70, 600), (300, 70), (1, 5))):
             self.check(*self.problem(dtype, (2, 3, rows, 16), keys), is_causal=True)
             self.check(*self.problem(dtype, (2, rows, 16), keys), is_causal=True)
 
@@ -157,7 +157,7 @@ class SdpaTest(unittest.TestCase):
             return choices[torch.randint(len(choices), ()).item()]
 
         for _ in range(RANDOM_CASES):
-            dtype, rows, keys, size = draw(*DTYPES), draw(1, 5, 64, 130), draw(1, 6, 33, 257, 300), draw(1, 8, 33, 64, 96)
+            dtype, rows, keys, size = draw(*DTYPES), draw(1, 5, 64, 130), draw(1, 6, 33, 513, 600), draw(1, 8, 33, 64, 96)
             heads, key_value_heads = draw((1, 1), (3, 3), (4, 2), (6, 1))
             problem = self.problem(dtype, (draw(1, 2, 3), heads, rows, size), keys, key_value_heads, draw(1, size, 40))
             arguments = {"scale": draw(None, 0.05, 0.7), "enable_gqa": heads != key_value_heads or draw(True, False)}

@@ -16,18 +16,18 @@ Problem MakeProblem() {
   problem.query_heads = 3;
   problem.key_value_heads = 3;
   problem.query_rows = 1000;
-  problem.keys = 600;
+  problem.keys = 1200;
   return problem;
 }
 
-// Sequences of 700, 0 and 5 rows, and of 0, 300 and 256 keys.
+// Sequences of 700, 0 and 5 rows, and of 0, 600 and 512 keys.
 Problem MakeRaggedProblem() {
   Problem problem = MakeProblem();
   problem.batch = 3;
   problem.query_rows = 700;
-  problem.keys = 300;
+  problem.keys = 600;
   problem.query_offsets = {0, 700, 700, 705};
-  problem.key_offsets = {0, 0, 300, 556};
+  problem.key_offsets = {0, 0, 600, 1112};
   return problem;
 }
 
@@ -149,7 +149,7 @@ TEST(SummaryLayoutTest, FindsTheRowsOfEachSequence) {
   EXPECT_EQ(layout.QueryRow(2, 3), 4);
   // [H', S'] and [H', Tk].
   EXPECT_EQ(layout.RowIndex(2, 1, 3), 4 + 3);
-  EXPECT_EQ(layout.KeysIndex(2, 1), 556 + 300);
+  EXPECT_EQ(layout.KeysIndex(2, 1), 1112 + 600);
 }
 
 }  // namespace

@@ -18,9 +18,9 @@ struct Found {
   std::vector<float> weights;
 };
 
-// By tiles of 256 of which all is visible.
+// By tiles of 512 of which all is visible.
 Found Find(const std::vector<float>& weights, std::int64_t k) {
-  constexpr std::int64_t kTile = 256;
+  constexpr std::int64_t kTile = 512;
   std::vector<std::uint64_t> candidates(static_cast<std::size_t>(TopKeys::Candidates(k)));
   TopKeys top_keys;
   top_keys.Start(candidates.data(), k);
@@ -49,7 +49,7 @@ TEST(TopKeysTest, AreTheLargestOfAnyNumber) {
   std::mt19937_64 random(20261124);
   std::uniform_real_distribution<float> any(0, 1);
   for (const std::int64_t k : {1, 2, 3, 16, 255, 256}) {
-    for (const std::size_t size : {1, 2, 100, 256, 257, 5000}) {
+    for (const std::size_t size : {1, 2, 100, 512, 513, 5000}) {
       std::vector<float> weights(size);
       for (float& weight : weights) weight = any(random);
       ExpectLargest(weights, k);

@@ -23,12 +23,12 @@ using core::Layout;
 constexpr ElementType kElementTypes[] = {ElementType::kFloat32, ElementType::kBfloat16, ElementType::kFloat16};
 
 // Past a tile in both directions.
-constexpr Sizes kOneHead = {.query_rows = 70, .keys = 300, .head_size = 33, .value_head_size = 20};
+constexpr Sizes kOneHead = {.query_rows = 70, .keys = 600, .head_size = 33, .value_head_size = 20};
 constexpr Sizes kGrouped = {.batch = 2,
                             .query_heads = 4,
                             .key_value_heads = 2,
                             .query_rows = 70,
-                            .keys = 300,
+                            .keys = 600,
                             .head_size = 32,
                             .value_head_size = 48};
 
@@ -129,8 +129,8 @@ TEST_P(AttendTest, EveryMaskAloneAndTogether) {
       AttentionCase attention = Make(kGrouped, 4, layout);
       core::MaskOptions& mask = attention.description.mask;
       if ((masks & 1) != 0) mask.causal = Causal(core::Alignment::kBottomRight);
-      if ((masks & 2) != 0) mask.key_lengths = {{290, 0}};
-      if ((masks & 4) != 0) AddBooleanMask(attention, {2, 1, 70, 300}, 0.7, random_);
+      if ((masks & 2) != 0) mask.key_lengths = {{580, 0}};
+      if ((masks & 4) != 0) AddBooleanMask(attention, {2, 1, 70, 600}, 0.7, random_);
       ExpectTheCoresAnswer(server_, attention);
     }
   }

@@ -17,7 +17,7 @@ namespace {
 // Seconds of work for one worker in 512 pieces, and a message of some MiB.
 constexpr Sizes kLong = {
     .query_heads = 8, .query_rows = 4096, .keys = 16'384, .head_size = 128, .value_head_size = 128};
-constexpr std::int64_t kTiles = 8 * (4096 / 64) * (16'384 / 256);
+constexpr std::int64_t kTiles = 8 * (4096 / 64) * (16'384 / 512);
 constexpr char kComputedTiles[] = "attnd_tiles_total{state=\"computed\"}";
 
 v1::AttendRequest LongRequest() {
