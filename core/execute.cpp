@@ -134,12 +134,10 @@ std::int64_t Execution::CountHeadsThatSee(const GroupTile& tile, Range keys, Scr
     if (kind != TileKind::kHidden) ++count;
     if (kind == TileKind::kFull) ++full;
   }
-  const std::int64_t padded_keys = plan().PaddedKeys(keys);
-  if (full == tile.heads) {
-    scratch.columns = {.begin = 0, .end = padded_keys};
-  } else if (count > 0) {
-    scratch.columns = VisiblePanels(scratch.visibility, tile.rows(), padded_keys);
-  }
+  if (count == 0) return 0;
+  const std::int64_t end = plan().PaddedKeysBefore(tile.first_head.sequence.key_length, keys);
+  scratch.columns =
+      full == tile.heads ? Range{.begin = 0, .end = end} : VisiblePanels(scratch.visibility, tile.rows(), end);
   return count;
 }
 
@@ -179,7 +177,8 @@ bool Execution::AttendToKeys(const GroupTile& tile, const PackedKv& packed, Load
 void Execution::AttendToTile(const GroupTile& tile, Range keys, const std::byte* packed_keys,
                              const std::byte* packed_values, Scratch& scratch) const {
   const Range columns = scratch.columns;
-  const kernels::TileProducts& products = operands_.ProductsFor(columns.size());
+  const std::int64_t padded_keys = plan().PaddedKeys(keys);
+  const kernels::TileProducts& products = operands_.ProductsFor(columns, padded_keys);
   products.Scores(tile.rows(), scratch.query(), packed_keys + columns.begin * operands_.QuerySizeBytes(),
                   scratch.scores() + columns.begin);
   if (changes_scores_) ChangeTileScores(tile, keys, scratch);
@@ -190,7 +189,7 @@ void Execution::AttendToTile(const GroupTile& tile, Range keys, const std::byte*
   const auto* weights = static_cast<const std::byte*>(WeightsOperand(scratch));
   const auto weight_size_bytes = static_cast<std::int64_t>(ElementSizeBytes(plan().operand_type));
   products.AddSums(tile.rows(), weights + columns.begin * weight_size_bytes,
-                   {.panels = packed_values, .panel_keys = plan().PaddedKeys(keys), .first_key = columns.begin},
+                   {.panels = packed_values, .panel_keys = padded_keys, .first_key = columns.begin},
                    scratch.sums());
 }
 

@@ -12,10 +12,24 @@
 namespace attnd::core {
 namespace {
 
+// A key tile, or a part of one, as far as the products' sizes depend on it.
+struct KeySizes {
+  std::int64_t keys = 0;
+  std::int64_t last_panel_columns = 0;
+  auto operator<=>(const KeySizes&) const = default;
+};
+
+// The columns, which begin with a panel, of a key tile of `padded_keys`.
+KeySizes SizesOf(Range columns, std::int64_t padded_keys) {
+  return {.keys = columns.size(),
+          .last_panel_columns =
+              kernels::TileProducts::PanelColumns(padded_keys, (columns.end - 1) / kernels::kPanelColumns)};
+}
+
 // What the tiles of a problem need products for.
 struct TileShapes {
   std::vector<std::int64_t> query_rows;
-  std::vector<std::int64_t> padded_keys;
+  std::vector<KeySizes> keys;
 };
 
 void AddRows(const Plan& plan, const Sequence& sequence, std::bitset<kQueryTileRows + 1>& rows) {
@@ -26,19 +40,33 @@ void AddRows(const Plan& plan, const Sequence& sequence, std::bitset<kQueryTileR
   add(sequence.rows <= kQueryTileRows ? plan.query_heads_per_group % heads * sequence.rows : 0);
 }
 
-// What the key tile may be cut to; see VisiblePanels.
-void AddParts(std::int64_t padded_keys, std::set<std::int64_t>& parts) {
-  for (std::int64_t begin = 0; begin < padded_keys; begin += kernels::kPanelColumns) {
-    parts.insert(padded_keys - begin);
-    parts.insert(std::min(padded_keys, begin + kernels::kPanelColumns));
+// What a key tile of which the keys from `end` on are hidden may be cut to; see VisiblePanels.
+void AddParts(std::int64_t end, std::int64_t padded_keys, std::set<KeySizes>& parts) {
+  for (std::int64_t begin = 0; begin < end; begin += kernels::kPanelColumns) {
+    parts.insert(SizesOf({begin, end}, padded_keys));
+    parts.insert(SizesOf({0, std::min(end, begin + kernels::kPanelColumns)}, padded_keys));
+  }
+}
+
+void AddKeys(const Problem& problem, const Plan& plan, const Sequence& sequence, std::set<KeySizes>& sizes) {
+  const SequenceTiles tiles = TilesOf(sequence);
+  for (const std::int64_t tile : {std::int64_t{0}, tiles.key_tiles - 1, tiles.packed_key_tiles - 1}) {
+    const Range keys = KeyTileKeys(tile, sequence.keys);
+    const std::int64_t padded = plan.PaddedKeys(keys);
+    sizes.insert(SizesOf({0, padded}, padded));
+    if (!MayHideKeys(problem)) continue;
+    if (sequence.key_length > keys.begin) {
+      AddParts(plan.PaddedKeysBefore(sequence.key_length, keys), padded, sizes);
+    }
   }
 }
 
 TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
   std::bitset<kQueryTileRows + 1> rows;
-  std::set<std::int64_t> padded_keys;
+  std::set<KeySizes> keys;
   std::int64_t most_rows = 0;
-  const std::int64_t entries = problem.is_ragged() ? problem.batch : 1;  // the others are like the first
+  const bool are_alike = !problem.is_ragged() && problem.key_lengths.empty();
+  const std::int64_t entries = are_alike ? 1 : problem.batch;
   for (std::int64_t entry = 0; entry < entries; ++entry) {
     const Sequence sequence = problem.SequenceAt(entry);
     const SequenceTiles tiles = TilesOf(sequence);
@@ -46,14 +74,9 @@ TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
       most_rows = std::max(most_rows, QueryTileRows(0, sequence.rows).size());
       AddRows(plan, sequence, rows);
     }
-    if (tiles.key_tiles == 0) continue;
-    for (const std::int64_t tile : {std::int64_t{0}, tiles.key_tiles - 1}) {
-      const std::int64_t padded = plan.PaddedKeys(KeyTileKeys(tile, sequence.keys));
-      padded_keys.insert(padded);
-      if (MayHideKeys(problem)) AddParts(padded, padded_keys);
-    }
+    if (tiles.key_tiles > 0) AddKeys(problem, plan, sequence, keys);
   }
-  TileShapes shapes{.query_rows = {}, .padded_keys = {padded_keys.begin(), padded_keys.end()}};
+  TileShapes shapes{.query_rows = {}, .keys = {keys.begin(), keys.end()}};
   for (std::size_t count = 1; count < rows.size(); ++count) {
     // Summaries take as many rows together as are chosen.
     const bool is_chosen = HasSummaries(problem.summaries) && static_cast<std::int64_t>(count) <= most_rows;
@@ -74,8 +97,9 @@ Operands::Operands(const Problem& problem, const Tensors& tensors, std::shared_p
 
 void Operands::Prepare() {
   const TileShapes shapes = ShapesOf(problem_, plan_);
-  for (const std::int64_t padded_keys : shapes.padded_keys) {
-    const kernels::TileSizes sizes{.keys = padded_keys,
+  for (const KeySizes& keys : shapes.keys) {
+    const kernels::TileSizes sizes{.keys = keys.keys,
+                                   .last_panel_columns = keys.last_panel_columns,
                                    .head_size = plan_.padded_head_size,
                                    .value_head_size = plan_.padded_value_head_size,
                                    .scores_stride = kKeyTileKeys};
@@ -83,9 +107,11 @@ void Operands::Prepare() {
   }
 }
 
-const kernels::TileProducts& Operands::ProductsFor(std::int64_t padded_keys) const {
-  const auto found = std::find_if(products_of_tiles_.begin(), products_of_tiles_.end(),
-                                  [&](const auto& products) { return products.padded_keys() == padded_keys; });
+const kernels::TileProducts& Operands::ProductsFor(Range columns, std::int64_t padded_keys) const {
+  const KeySizes wanted = SizesOf(columns, padded_keys);
+  const auto found = std::find_if(products_of_tiles_.begin(), products_of_tiles_.end(), [&](const auto& products) {
+    return products.sizes().keys == wanted.keys && products.sizes().last_panel_columns == wanted.last_panel_columns;
+  });
   assert(found != products_of_tiles_.end());
   return *found;
 }
@@ -134,7 +160,7 @@ void Operands::LoadQueries(std::int64_t batch_entry, std::int64_t query_head, co
 void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
                         Scratch& scratch) const {
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
-  const kernels::TileProducts& products = ProductsFor(padded_keys);
+  const kernels::TileProducts& products = ProductsFor({0, padded_keys}, padded_keys);
   const std::int64_t row_size_bytes = plan_.padded_head_size * operand_size_bytes_;
   auto* plain = static_cast<std::byte*>(scratch.panel());
   const auto row_of = [&](std::int64_t key) {

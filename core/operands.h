@@ -31,8 +31,8 @@ class Operands {
 
   // Has the products made. Once, before all others. Throws what oneDNN throws.
   void Prepare();
-  // Those for a key tile, or for a part of one, that has so many keys with its padding.
-  const kernels::TileProducts& ProductsFor(std::int64_t padded_keys) const;
+  // Those for these columns, which Execution has chosen, of a key tile that has so many keys with its padding.
+  const kernels::TileProducts& ProductsFor(Range columns, std::int64_t padded_keys) const;
   // At the end of each piece of work.
   void ReleaseThread() const { products_->ReleaseThread(); }
 
@@ -72,7 +72,7 @@ class Operands {
   const std::int64_t element_size_bytes_;
   const std::int64_t operand_size_bytes_;
 
-  // Filled by Prepare(), one for each number of padded keys that tiles and parts of them have.
+  // Filled by Prepare(), for each size that tiles and parts of them have.
   std::vector<kernels::TileProducts> products_of_tiles_;
 };
 

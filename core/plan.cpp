@@ -49,11 +49,10 @@ double Plan::OperationsOfGroup(const Sequence& sequence) const {
          static_cast<double>(padded_head_size + padded_value_head_size);
 }
 
-std::int64_t Plan::PaddedKeys(Range tile) const {
-  const std::int64_t padded = kernels::PaddedSize(tile.size(), size_step);
-  if (!is_ragged || padded <= kernels::kPanelColumns) return padded;
-  // The last tiles of sequences have many sizes, and each size needs products of its own: whole panels keep them few.
-  return TileCount(padded, kernels::kPanelColumns) * kernels::kPanelColumns;
+std::int64_t Plan::PaddedKeys(Range tile) const { return kernels::PaddedSize(tile.size(), size_step); }
+
+std::int64_t Plan::PaddedKeysBefore(std::int64_t key_length, Range tile) const {
+  return PaddedKeys({tile.begin, std::min(tile.end, key_length)});
 }
 
 std::int64_t Plan::PackedKeySizeBytes(std::int64_t key_tiles, std::int64_t keys) const {
@@ -74,7 +73,6 @@ Plan MakePlan(const Problem& problem, ElementType operand_type, std::int64_t siz
   plan.padded_value_head_size = kernels::PaddedSize(problem.value_head_size, size_step);
   plan.groups = problem.batch * problem.key_value_heads;
   plan.query_heads_per_group = problem.query_heads / problem.key_value_heads;
-  plan.is_ragged = problem.is_ragged();
   return plan;
 }
 

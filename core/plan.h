@@ -48,7 +48,6 @@ struct Plan {
   // A group is one batch entry's key and value head with the query heads that read it.
   std::int64_t groups = 0;
   std::int64_t query_heads_per_group = 0;
-  bool is_ragged = false;
 
   // How many query heads of a group share a query tile: several, where all rows of each fit. Keys and values are then
   // read once for all of them.
@@ -63,6 +62,8 @@ struct Plan {
 
   // How many keys a key tile has with its padding.
   std::int64_t PaddedKeys(Range tile) const;
+  // How many are left of it, with padding, where the keys from `key_length` on are hidden from all rows. Some are left.
+  std::int64_t PaddedKeysBefore(std::int64_t key_length, Range tile) const;
   // What the packed keys of so many tiles of a batch entry with `keys` keys take, and the values.
   std::int64_t PackedKeySizeBytes(std::int64_t key_tiles, std::int64_t keys) const;
   std::int64_t PackedValueSizeBytes(std::int64_t key_tiles, std::int64_t keys) const;

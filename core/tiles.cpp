@@ -138,8 +138,8 @@ bool MayHideKeys(const Problem& problem) {
          HasOtherMasks(problem);
 }
 
-Range VisiblePanels(const TileVisibility& visibility, std::int64_t rows, std::int64_t padded_keys) {
-  Range seen{.begin = padded_keys, .end = 0};
+Range VisiblePanels(const TileVisibility& visibility, std::int64_t rows, std::int64_t end) {
+  Range seen{.begin = end, .end = 0};
   for (std::int64_t place = 0; place < rows; ++place) {
     const kernels::ColumnInterval columns =
         Narrow(visibility.columns[static_cast<std::size_t>(place)], visibility.RowBytes(place));
@@ -147,7 +147,7 @@ Range VisiblePanels(const TileVisibility& visibility, std::int64_t rows, std::in
     seen = {.begin = std::min(seen.begin, columns.begin), .end = std::max(seen.end, columns.end)};
   }
   const std::int64_t panel = kernels::kPanelColumns;
-  return {.begin = seen.begin / panel * panel, .end = std::min((seen.end + panel - 1) / panel * panel, padded_keys)};
+  return {.begin = seen.begin / panel * panel, .end = std::min((seen.end + panel - 1) / panel * panel, end)};
 }
 
 TileKind FindVisibility(const Problem& problem, const Tensors& tensors, const QueryTile& tile, Range keys,

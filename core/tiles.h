@@ -69,8 +69,8 @@ TileKind FindVisibility(const Problem& problem, const Tensors& tensors, const Qu
 // Whether some key may be hidden from some row.
 bool MayHideKeys(const Problem& problem);
 
-// The columns of a tile, of `padded_keys` in all, that must be computed for the places of a tile: whole panels, from
-// the first to the last that any of `rows` places sees.
-Range VisiblePanels(const TileVisibility& visibility, std::int64_t rows, std::int64_t padded_keys);
+// The columns of a tile that must be computed for the places of a tile: whole panels, from the first to the last that
+// any of `rows` places sees, but none from `end` on.
+Range VisiblePanels(const TileVisibility& visibility, std::int64_t rows, std::int64_t end);
 
 }  // namespace attnd::core

@@ -91,7 +91,8 @@ void WeightTiles::ComputeProducts(RowTile& tile, Range keys, const std::byte* pa
     }
     tile.is_loaded = true;
   }
-  operands.ProductsFor(operands.plan().PaddedKeys(keys)).Scores(tile.count, tile.query, packed_keys, products);
+  const std::int64_t padded_keys = operands.plan().PaddedKeys(keys);
+  operands.ProductsFor({0, padded_keys}, padded_keys).Scores(tile.count, tile.query, packed_keys, products);
 }
 
 void WeightTiles::ToStage(const RowTile& tile, Range keys, MatrixStage stage, const SeenKeys& seen, float* products,

@@ -49,7 +49,7 @@ DataType ToOnednn(ElementType type) {
 class BrgemmProduct final : public Product {
  public:
   BrgemmProduct(const ProductShape& shape, ElementType operand_type)
-      : brgemm_(shape.rows, shape.columns, shape.inner, /*batch_size=*/1, shape.a_stride, /*ldb=*/shape.columns,
+      : brgemm_(shape.rows, shape.columns, shape.inner, /*batch_size=*/1, shape.a_stride, /*ldb=*/shape.panel_columns,
                 shape.c_stride, ToOnednn(operand_type), ToOnednn(operand_type), DataType::f32),
         columns_(shape.columns) {
     brgemm_.set_add_C(shape.accumulate);
@@ -107,6 +107,7 @@ bool FewRowsHaveSameBits(ElementType operand_type) {
                              .columns = kPanelColumns,
                              .inner = kInner,
                              .a_stride = kInner,
+                             .panel_columns = kPanelColumns,
                              .c_stride = kPanelColumns,
                              .accumulate = accumulate};
     std::vector<float> expected(numbers.begin(), numbers.begin() + kFewRows * kPanelColumns);
@@ -169,6 +170,7 @@ std::shared_ptr<Products> MakeBrgemmProducts(ElementType operand_type) {
                                .columns = kPanelColumns,
                                .inner = kPanelColumns,
                                .a_stride = kPanelColumns,
+                               .panel_columns = kPanelColumns,
                                .c_stride = kPanelColumns},
                               operand_type);
     return std::make_shared<BrgemmProducts>(operand_type, probe.b_pack_type() == pack_type::no_trans);

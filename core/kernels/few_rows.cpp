@@ -53,7 +53,7 @@ HWY_INLINE void MultiplyPanel(const ProductShape& shape, const float* a, const f
 #pragma GCC unroll 4
     for (Vec& sum : row) sum = hn::Zero(d);
   }
-  for (std::int64_t k = 0; k < inner; ++k, b += Vectors * kLanes) {
+  for (std::int64_t k = 0; k < inner; ++k, b += shape.panel_columns) {
 #pragma GCC unroll 4
     for (std::int64_t j = 0; j < Vectors; ++j) {
       const Vec columns = hn::LoadU(d, b + j * kLanes);

@@ -59,7 +59,7 @@ dnnl::matmul::primitive_desc Describe(const ProductShape& s) {
     post_ops.append_sum(1.0F);
     attributes.set_post_ops(post_ops);
   }
-  return {CpuEngine(), matrix(s.rows, s.inner, s.a_stride), matrix(s.inner, s.columns, s.columns),
+  return {CpuEngine(), matrix(s.rows, s.inner, s.a_stride), matrix(s.inner, s.columns, s.panel_columns),
           matrix(s.rows, s.columns, s.c_stride), attributes};
 }
 
@@ -91,7 +91,7 @@ class MatmulProduct final : public Product {
             {DNNL_ARG_SCRATCHPAD, at(scratchpad, ThreadScratchpad(scratchpad.get_size()))}};
         part.matmul.execute(ThreadStream(), arguments);
         a_part += kInnerAtOnce;
-        b_part += kInnerAtOnce * shape_.columns;
+        b_part += kInnerAtOnce * shape_.panel_columns;
       }
     }
     ThreadStream().wait();

@@ -1,8 +1,8 @@
 // The two matrix products of attention, Q·Kᵀ and P·V, on packed tiles: plain pointers, sizes and strides.
 //
 // A packed operand B is cut into panels of kPanelColumns columns (the last one narrower); each panel is contiguous, in
-// whatever order the implementation wants. Every size that a product is made for comes from a closed set: rows from
-// row_classes(), columns and inner dimensions padded with zeros to multiples of size_step().
+// whatever order the implementation wants, which keeps its rows apart. Every size that a product is made for comes from
+// a closed set: rows from row_classes(), columns and inner dimensions padded with zeros to multiples of size_step().
 #pragma once
 
 #include <cstddef>
@@ -29,14 +29,15 @@ struct ProductShape {
   std::int64_t rows = 0;
   std::int64_t columns = 0;  // at most kPanelColumns
   std::int64_t inner = 0;
-  std::int64_t a_stride = 0;  // elements from a row of A to the next
+  std::int64_t a_stride = 0;       // elements from a row of A to the next
+  std::int64_t panel_columns = 0;  // of a panel of B, of which the first `columns` are taken
   std::int64_t c_stride = 0;
   bool accumulate = false;
 
   bool operator==(const ProductShape&) const = default;
   template <typename H>
   friend H AbslHashValue(H state, const ProductShape& s) {
-    return H::combine(std::move(state), s.rows, s.columns, s.inner, s.a_stride, s.c_stride, s.accumulate);
+    return H::combine(std::move(state), s.rows, s.columns, s.inner, s.a_stride, s.panel_columns, s.c_stride, s.accumulate);
   }
 };
 

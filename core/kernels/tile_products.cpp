@@ -39,15 +39,16 @@ TileProducts::TileProducts(Products& products, const TileSizes& sizes, std::span
   for (const std::int64_t rows : query_rows) AddRowClasses(products, rows);
 }
 
-TileProducts::PanelProduct TileProducts::MakeProduct(Products& products, ProductShape shape,
-                                                     std::int64_t columns) const {
+TileProducts::PanelProduct TileProducts::MakeProduct(Products& products, ProductShape shape, std::int64_t columns,
+                                                     std::int64_t last_panel_columns) {
   PanelProduct result;
   if (columns >= kPanelColumns) {
-    shape.columns = kPanelColumns;
+    shape.columns = shape.panel_columns = kPanelColumns;
     result.whole = products.MakeProduct(shape);
   }
   if (columns % kPanelColumns != 0) {
     shape.columns = columns % kPanelColumns;
+    shape.panel_columns = last_panel_columns;
     result.last = products.MakeProduct(shape);
   }
   return result;
@@ -66,12 +67,12 @@ void TileProducts::AddRowClasses(Products& products, std::int64_t query_rows) {
     shape.inner = sizes_.head_size;
     shape.a_stride = sizes_.head_size;
     shape.c_stride = sizes_.scores_stride;
-    row_class.scores = MakeProduct(products, shape, sizes_.keys);
+    row_class.scores = MakeProduct(products, shape, sizes_.keys, sizes_.last_panel_columns);
     shape.inner = sizes_.keys;
     shape.a_stride = sizes_.scores_stride;
     shape.c_stride = sizes_.value_head_size;
     shape.accumulate = true;
-    row_class.sums = MakeProduct(products, shape, sizes_.value_head_size);
+    row_class.sums = MakeProduct(products, shape, sizes_.value_head_size, sizes_.value_head_size % kPanelColumns);
     row_classes_.push_back(std::move(row_class));
   }
 }
@@ -91,6 +92,7 @@ std::int64_t TileProducts::PanelColumns(std::int64_t columns, std::int64_t panel
 
 void TileProducts::PackKeyPanel(std::int64_t panel, const void* plain, std::int64_t row_size_bytes,
                                 void* packed) const {
+  assert(sizes_.last_panel_columns == PanelColumns(sizes_.keys, Panels(sizes_.keys) - 1));
   const bool whole = PanelColumns(sizes_.keys, panel) == kPanelColumns;
   (whole ? key_packer_.whole : key_packer_.last)->Run(plain, row_size_bytes, packed);
 }

@@ -10,9 +10,11 @@
 
 namespace attnd::core::kernels {
 
-// All sizes are padded ones (PaddedSize).
+// All sizes are padded ones (PaddedSize). Of a key tile whose end no row sees, the products may be made for fewer keys
+// than it has.
 struct TileSizes {
   std::int64_t keys = 0;
+  std::int64_t last_panel_columns = 0;  // of the packed panel that holds the last of them
   std::int64_t head_size = 0;
   std::int64_t value_head_size = 0;
   std::int64_t scores_stride = 0;  // from a row of scores, and of weights, to the next
@@ -37,13 +39,12 @@ class TileProducts {
   // oneDNN throws.
   TileProducts(Products& products, const TileSizes& sizes, std::span<const std::int64_t> query_rows);
 
-  // Of keys.
-  std::int64_t padded_keys() const { return sizes_.keys; }
+  const TileSizes& sizes() const { return sizes_; }
 
   // Panel by panel: `columns` of the panel at `panel`, and its packing.
   static std::int64_t PanelColumns(std::int64_t columns, std::int64_t panel);
   static std::int64_t Panels(std::int64_t columns);
-  // [columns × head_size], whose rows begin `row_size_bytes` after each other, → panel of keys.
+  // [columns × head_size], whose rows begin `row_size_bytes` after each other, → panel of keys, of a whole tile.
   void PackKeyPanel(std::int64_t panel, const void* plain, std::int64_t row_size_bytes, void* packed) const;
 
   // scores[rows × keys] = query[rows × head_size]·keysᵀ
@@ -66,7 +67,8 @@ class TileProducts {
     PanelProduct sums;
   };
 
-  PanelProduct MakeProduct(Products& products, ProductShape shape, std::int64_t columns) const;
+  static PanelProduct MakeProduct(Products& products, ProductShape shape, std::int64_t columns,
+                                  std::int64_t last_panel_columns);
   void AddRowClasses(Products& products, std::int64_t query_rows);
   const RowClass& FindRowClass(std::int64_t rows) const;
   // Panels of B of `columns` columns in all that have `panel_rows` rows, of which the product takes those from

@@ -31,7 +31,7 @@ class Tile {
       : rows_(rows),
         products_(
             products,
-            {.keys = kKeyTileKeys, .head_size = head_size, .value_head_size = head_size, .scores_stride = kKeyTileKeys},
+            {.keys = kKeyTileKeys, .last_panel_columns = core::kernels::kPanelColumns, .head_size = head_size, .value_head_size = head_size, .scores_stride = kKeyTileKeys},
             std::array{rows}),
         query_(RandomElements(products.operand_type(), kQueryTileRows * head_size)),
         keys_(RandomElements(products.operand_type(), kKeyTileKeys * head_size)),

@@ -73,6 +73,7 @@ class Head {
         operand_type_(products.operand_type()),
         products_(products,
                   {.keys = tile.keys,
+                   .last_panel_columns = core::kernels::kPanelColumns,
                    .head_size = tile.head_size,
                    .value_head_size = tile.head_size,
                    .scores_stride = tile.keys},

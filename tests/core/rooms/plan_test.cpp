@@ -76,15 +76,13 @@ TEST(PlanTest, PackedSizesArePaddedToStepsAndOfTheOperandType) {
   EXPECT_EQ(in_bfloat16.PackedValueSizeBytes(2, problem.keys), (kKeyTileKeys + 32) * 96 * 2);
 }
 
-// Each size of a last tile needs products of its own.
-TEST(PlanTest, LastTilesOfRaggedSequencesHaveFewSizes) {
-  Problem problem = MakeProblem();
-  problem.query_offsets = {0, 1, 2, 3};
-  const Plan plan = MakePlan(problem, ElementType::kFloat32, 16);
+TEST(PlanTest, KeysArePaddedToSteps) {
+  const Plan plan = MakePlan(MakeProblem(), ElementType::kFloat32, 16);
   EXPECT_EQ(plan.PaddedKeys({0, 15}), 16);
-  EXPECT_EQ(plan.PaddedKeys({0, 33}), 48);
-  EXPECT_EQ(plan.PaddedKeys({0, 65}), 128);
-  EXPECT_EQ(plan.PaddedKeys({kKeyTileKeys, kKeyTileKeys + 194}), 256);
+  EXPECT_EQ(plan.PaddedKeys({kKeyTileKeys, kKeyTileKeys + 65}), 80);
+  EXPECT_EQ(plan.PaddedKeysBefore(33, {0, kKeyTileKeys}), 48);
+  EXPECT_EQ(plan.PaddedKeysBefore(kKeyTileKeys + 1, {0, kKeyTileKeys}), kKeyTileKeys);
+  EXPECT_EQ(plan.PaddedKeysBefore(kKeyTileKeys + 1, {kKeyTileKeys, 2 * kKeyTileKeys}), 16);
 }
 
 }  // namespace

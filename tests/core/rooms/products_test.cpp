@@ -76,9 +76,14 @@ std::vector<std::int64_t> PaddedSizes(const Products& products) {
 }
 
 std::vector<float> Multiply(Products& products, const Matrix& a, std::int64_t rows, std::int64_t inner,
-                            std::int64_t columns, const void* panel) {
-  const ProductShape shape{
-      .rows = rows, .columns = columns, .inner = inner, .a_stride = inner, .c_stride = columns, .accumulate = false};
+                            std::int64_t columns, const void* panel, std::int64_t panel_columns) {
+  const ProductShape shape{.rows = rows,
+                           .columns = columns,
+                           .inner = inner,
+                           .a_stride = inner,
+                           .panel_columns = panel_columns,
+                           .c_stride = columns,
+                           .accumulate = false};
   std::vector<float> c(static_cast<std::size_t>(rows * columns), -1);
   products.MakeProduct(shape)->Run(a.bytes().data(), panel, /*panel_size_bytes=*/0, 1, c.data());
   products.ReleaseThread();
@@ -112,13 +117,30 @@ TEST_F(ProductsTest, OfPackedKeys) {
     const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
     products.MakeKeyPacker(inner, columns)->Run(keys.bytes().data(), inner * size_bytes, panel.data());
     EXPECT_TRUE(panel.guards_are_intact());
-    const std::vector<float> scores = Multiply(products, query, rows, inner, columns, panel.data());
+    const std::vector<float> scores = Multiply(products, query, rows, inner, columns, panel.data(), columns);
     for (std::int64_t i = 0; i < rows; ++i) {
       for (std::int64_t j = 0; j < columns; ++j) {
         float expected = 0;
         for (std::int64_t d = 0; d < inner; ++d) expected += query.at(i, d) * keys.at(j, d);
         ASSERT_EQ(scores[static_cast<std::size_t>(i * columns + j)], expected) << i << ", " << j;
       }
+    }
+  });
+}
+
+TEST_F(ProductsTest, OfTheFirstColumnsOfAPanel) {
+  ForEachShape([](Products& products, std::int64_t rows, std::int64_t inner, std::int64_t columns) {
+    const Matrix query(rows, inner, products.operand_type());
+    const Matrix keys(kPanelColumns, inner, products.operand_type());
+    Panel panel(inner, kPanelColumns, products.operand_type());
+    const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
+    products.MakeKeyPacker(inner, kPanelColumns)->Run(keys.bytes().data(), inner * size_bytes, panel.data());
+    const std::vector<float> whole =
+        Multiply(products, query, rows, inner, kPanelColumns, panel.data(), kPanelColumns);
+    const std::vector<float> part = Multiply(products, query, rows, inner, columns, panel.data(), kPanelColumns);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      EXPECT_TRUE(std::equal(part.begin() + i * columns, part.begin() + (i + 1) * columns,
+                             whole.begin() + i * kPanelColumns));
     }
   });
 }
@@ -135,7 +157,7 @@ TEST_F(ProductsTest, OfPackedValues) {
         PackValues(products.operand_type(), products.value_layout(), plain, inner, columns, panel.data());
     EXPECT_FALSE(kinds.non_finite || kinds.large);
     EXPECT_TRUE(panel.guards_are_intact());
-    const std::vector<float> sums = Multiply(products, weights, rows, inner, columns, panel.data());
+    const std::vector<float> sums = Multiply(products, weights, rows, inner, columns, panel.data(), columns);
     for (std::int64_t i = 0; i < rows; ++i) {
       for (std::int64_t j = 0; j < columns; ++j) {
         float expected = 0;
