@@ -67,9 +67,11 @@ class Engine::Impl {
   }
 
   absl::StatusOr<std::unique_ptr<const PackedKeysValues>> Pack(const Problem& problem, const Tensors& tensors) {
-    Execution execution(problem, tensors, ProductsFor(problem.element_type));
+    Problem all_keys = problem;
+    all_keys.key_lengths.clear();  // other problems' lengths may be longer
+    Execution execution(all_keys, tensors, ProductsFor(problem.element_type));
     if (absl::Status status = execution.Prepare(nullptr); !status.ok()) return status;
-    std::unique_ptr<PackedKeysValues> packed = PackedKeysValues::Make(problem, execution.plan());
+    std::unique_ptr<PackedKeysValues> packed = PackedKeysValues::Make(all_keys, execution.plan());
     if (packed == nullptr) return absl::ResourceExhaustedError("no memory for packed keys and values");
     pool_.Run(std::make_unique<PackWork>(execution, *packed));
     return packed;

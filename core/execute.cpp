@@ -46,8 +46,9 @@ absl::Status Execution::Prepare(RowStates* row_states) {
 void Execution::Pack(std::int64_t group, std::int64_t key_tile, PackedKv& packed, Scratch& scratch) const {
   const Sequence sequence = SequenceOf(group);
   const Range keys = KeyTileKeys(key_tile, sequence.keys);
-  operands_.PackKeys(group, sequence, keys, packed.keys(key_tile), scratch);
-  const kernels::ValueKinds kinds = operands_.PackValues(group, sequence, keys, packed.values(key_tile));
+  operands_.PackKeys(group, sequence, keys, sequence.key_length, packed.keys(key_tile), scratch);
+  const kernels::ValueKinds kinds =
+      operands_.PackValues(group, sequence, keys, sequence.key_length, packed.values(key_tile));
   packed.set_has_large_values(key_tile, kinds.large);
   if (kinds.non_finite) {
     packed.set_non_finite_sums(key_tile, ValuesOf(group).NonFiniteSums(keys));

@@ -157,7 +157,7 @@ void Operands::LoadQueries(std::int64_t batch_entry, std::int64_t query_head, co
   }
 }
 
-void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed,
+void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::int64_t end, std::byte* packed,
                         Scratch& scratch) const {
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
   const kernels::TileProducts& products = ProductsFor({0, padded_keys}, padded_keys);
@@ -170,6 +170,7 @@ void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys
   for (std::int64_t panel = 0; panel < kernels::TileProducts::Panels(padded_keys); ++panel) {
     const std::int64_t columns = kernels::TileProducts::PanelColumns(padded_keys, panel);
     const std::int64_t first = keys.begin + panel * kernels::kPanelColumns;
+    if (first >= end) return;
     if (IsOperand(problem_.head_size, plan_.padded_head_size) && first + columns <= keys.end) {
       products.PackKeyPanel(panel, row_of(first), problem_.key_strides.row * element_size_bytes_, packed);
     } else {
@@ -184,12 +185,12 @@ void Operands::PackKeys(std::int64_t group, const Sequence& sequence, Range keys
   }
 }
 
-kernels::ValueKinds Operands::PackValues(std::int64_t group, const Sequence& sequence, Range keys,
+kernels::ValueKinds Operands::PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::int64_t end,
                                          std::byte* packed) const {
   const kernels::PlainRows values{.first = Row(tensors_.value, problem_.value_strides, group / problem_.key_value_heads,
                                                group % problem_.key_value_heads, sequence.first_key + keys.begin),
                                   .row_size_bytes = problem_.value_strides.row * element_size_bytes_,
-                                  .rows = keys.size(),
+                                  .rows = std::clamp(end - keys.begin, std::int64_t{0}, keys.size()),
                                   .columns = problem_.value_head_size};
   const std::int64_t padded_keys = plan_.PaddedKeys(keys);
   if (plan_.operand_type != problem_.element_type) return ConvertValues(values, padded_keys, packed);

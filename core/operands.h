@@ -46,9 +46,12 @@ class Operands {
   void LoadQueries(std::int64_t batch_entry, std::int64_t query_head, const Sequence& sequence, Range rows,
                    void* to) const;
 
-  // One key tile of a group's keys and values.
-  void PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed, Scratch& scratch) const;
-  kernels::ValueKinds PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::byte* packed) const;
+  // One key tile of a group's keys and values. Of panels of keys that begin at `end` or beyond nothing is written, and
+  // of values from there on zeros.
+  void PackKeys(std::int64_t group, const Sequence& sequence, Range keys, std::int64_t end, std::byte* packed,
+                Scratch& scratch) const;
+  kernels::ValueKinds PackValues(std::int64_t group, const Sequence& sequence, Range keys, std::int64_t end,
+                                 std::byte* packed) const;
 
  private:
   const std::byte* Row(const void* data, const Strides& strides, std::int64_t batch_entry, std::int64_t head,

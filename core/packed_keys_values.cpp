@@ -23,12 +23,7 @@ PackedKeysValues::PackedKeysValues(const Problem& problem)
     : sizes_(SizesOf(problem)), key_offsets_(problem.key_offsets), empty_row_(problem.empty_row) {}
 
 std::unique_ptr<PackedKeysValues> PackedKeysValues::Make(const Problem& problem, const Plan& plan) {
-  const auto sequence_of = [&](std::int64_t group) {
-    Sequence sequence = problem.SequenceAt(group / problem.key_value_heads);
-    // All keys: other problems' lengths may be longer.
-    sequence.key_length = sequence.keys;
-    return sequence;
-  };
+  const auto sequence_of = [&](std::int64_t group) { return problem.SequenceAt(group / problem.key_value_heads); };
   std::unique_ptr<PackedKeysValues> packed(new PackedKeysValues(problem));
   for (std::int64_t group = 0; group < plan.groups; ++group) {
     packed->size_bytes_ += PackedKv::SizeBytes(plan, sequence_of(group));

@@ -18,7 +18,7 @@ namespace attnd::core {
 // Engine::Pack makes it; then constant, and thread-safe.
 class PackedKeysValues {
  public:
-  // With room for those of the problem. Null where the memory cannot be had.
+  // With room for those of the problem that its lengths do not hide. Null where the memory cannot be had.
   static std::unique_ptr<PackedKeysValues> Make(const Problem& problem, const Plan& plan);
 
   // Whether the problem can be computed from it: its keys and values must have the type, the sizes and the offsets of

@@ -86,7 +86,7 @@ void SummaryPiece::ComputeProducts(RowTile& tile, Range keys, bool even_hidden, 
   if (const PackedKv* packed = execution_.PackedBefore(group)) {
     weights_.ComputeProducts(tile, keys, packed->keys(keys.begin / kKeyTileKeys), scratch_.scores());
   } else {
-    if (!is_packed) execution_.operands().PackKeys(group, sequence_, keys, own_.packed_keys(), scratch_);
+    if (!is_packed) execution_.operands().PackKeys(group, sequence_, keys, keys.end, own_.packed_keys(), scratch_);
     is_packed = true;
     weights_.ComputeProducts(tile, keys, own_.packed_keys(), scratch_.scores());
   }

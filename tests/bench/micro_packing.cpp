@@ -35,9 +35,9 @@ class KeyTile {
     const core::Sequence sequence = problem_.SequenceAt(0);
     const core::Range keys = core::KeyTileKeys(0, sequence.keys);
     if (what == What::kKeys) {
-      operands_.PackKeys(/*group=*/0, sequence, keys, packed_.get(), scratch_);
+      operands_.PackKeys(/*group=*/0, sequence, keys, keys.end, packed_.get(), scratch_);
     } else {
-      operands_.PackValues(/*group=*/0, sequence, keys, packed_.get());
+      operands_.PackValues(/*group=*/0, sequence, keys, keys.end, packed_.get());
     }
   }
 

@@ -104,6 +104,15 @@ TEST_P(PackedTest, ServesOtherQueriesMasksAndLengths) {
   }
 }
 
+TEST_P(PackedTest, ServesLongerLengthsThanThoseItWasMadeWith) {
+  AttentionCase attention = Make(kSizes);
+  attention.description.mask.key_lengths = {{3, 600}};
+  const Packed packed = Pack(engine_, attention);
+  ASSERT_NE(packed, nullptr);
+  attention.description.mask.key_lengths = {{700, 1099}};
+  ExpectSameBits(engine_, attention, *packed);
+}
+
 TEST_P(PackedTest, EmptyRowsAreAsTheCallAsks) {
   AttentionCase attention = Make(kSizes);
   attention.description.mask.key_lengths = {{0, 600}};
