@@ -50,15 +50,19 @@ HWY_INLINE Vec Exp2(F32 d, Vec x) {
 #endif
 }
 
-// Which lanes of a vector at `column` count.
+// Which lanes of a vector at `column` count; and whether, without a look at each, all from `begin` to before `end` do.
 struct AllVisible {
   static constexpr bool kAll = true;
   HWY_INLINE Mask operator()(F32 d, std::int64_t /*column*/) const { return hn::FirstN(d, hn::Lanes(d)); }
+  HWY_INLINE bool ShowsAll(std::int64_t /*begin*/, std::int64_t /*end*/) const { return true; }
 };
 
 struct IntervalVisible {
   static constexpr bool kAll = false;
   ColumnInterval interval;
+  HWY_INLINE bool ShowsAll(std::int64_t begin, std::int64_t end) const {
+    return interval.begin <= begin && end <= interval.end;
+  }
   HWY_INLINE Mask operator()(F32 d, std::int64_t column) const {
     const I32 di;
     const auto index = hn::Iota(di, static_cast<std::int32_t>(column));
@@ -72,6 +76,7 @@ struct MaskVisible {
   static constexpr bool kAll = false;
   IntervalVisible inside;
   const std::uint8_t* mask;
+  HWY_INLINE bool ShowsAll(std::int64_t /*begin*/, std::int64_t /*end*/) const { return false; }
   HWY_INLINE Mask operator()(F32 d, std::int64_t column) const {
     const I32 di;
     const hn::Rebind<std::uint8_t, F32> d8;
@@ -116,25 +121,34 @@ struct SumOf {
   HWY_INLINE Vec operator()(Vec a, Vec b) const { return hn::Add(a, b); }
 };
 
-// Combines of(column) for each vector of columns. One chain of dependent operations would leave the machine waiting, so
-// there are four; which one a column belongs to does not depend on the first column, a multiple of kPanelColumns.
-template <typename Combine, typename Of>
-HWY_INLINE Vec Reduce(std::int64_t first_column, std::int64_t columns, Vec start, Combine combine, Of of) {
+// Combines of(visible, column) for each vector of columns. One chain of dependent operations would leave the machine
+// waiting, so there are four; which one a column belongs to does not depend on the first column, a multiple of
+// kPanelColumns.
+template <typename Visible, typename Combine, typename Of>
+HWY_INLINE Vec Reduce(std::int64_t first_column, std::int64_t columns, Visible visible, Vec start, Combine combine,
+                      Of of) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
   Vec r0 = start;
   Vec r1 = start;
   Vec r2 = start;
   Vec r3 = start;
+  const auto combine_four = [&](auto some_visible, std::int64_t c) HWY_ATTR {
+    r0 = combine(r0, of(some_visible, c));
+    r1 = combine(r1, of(some_visible, c + lanes));
+    r2 = combine(r2, of(some_visible, c + 2 * lanes));
+    r3 = combine(r3, of(some_visible, c + 3 * lanes));
+  };
   std::int64_t c = first_column;
   for (; c + 4 * lanes <= columns; c += 4 * lanes) {
-    r0 = combine(r0, of(c));
-    r1 = combine(r1, of(c + lanes));
-    r2 = combine(r2, of(c + 2 * lanes));
-    r3 = combine(r3, of(c + 3 * lanes));
+    if (visible.ShowsAll(c, c + 4 * lanes)) {
+      combine_four(AllVisible{}, c);
+    } else {
+      combine_four(visible, c);
+    }
   }
-  if (c < columns) r0 = combine(r0, of(c));
-  if (c + lanes < columns) r1 = combine(r1, of(c + lanes));
-  if (c + 2 * lanes < columns) r2 = combine(r2, of(c + 2 * lanes));
+  if (c < columns) r0 = combine(r0, of(visible, c));
+  if (c + lanes < columns) r1 = combine(r1, of(visible, c + lanes));
+  if (c + 2 * lanes < columns) r2 = combine(r2, of(visible, c + 2 * lanes));
   return combine(combine(r0, r1), combine(r2, r3));
 }
 
@@ -146,13 +160,13 @@ HWY_INLINE float FindMaximum(const SoftmaxTile& tile, std::int64_t row, Visible 
   const Vec scale = hn::Set(d, tile.scale_log2e);
   const Vec hidden = hn::Set(d, kMinusInfinity);
   Mask any = hn::FirstN(d, 0);
-  const Vec maxima = Reduce(tile.first_column, tile.columns, hidden, MaxOf(), [&](std::int64_t c) HWY_ATTR {
+  const auto score_of = [&](auto some_visible, std::int64_t c) HWY_ATTR {
     const Vec x = hn::Mul(hn::LoadU(d, scores + c), scale);
-    if constexpr (Visible::kAll) return x;
-    const Mask counts = visible(d, c);
+    const Mask counts = some_visible(d, c);
     any = hn::Or(any, counts);
-    return hn::IfThenElse(counts, x, hidden);
-  });
+    return some_visible.kAll ? x : hn::IfThenElse(counts, x, hidden);
+  };
+  const Vec maxima = Reduce(tile.first_column, tile.columns, visible, hidden, MaxOf(), score_of);
   if (Visible::kAll || !hn::AllFalse(d, any)) seen = 1;
   return hn::ReduceMax(d, maxima);
 }
@@ -167,13 +181,13 @@ HWY_INLINE float FindWeights(const SoftmaxTile& tile, std::int64_t row, Visible 
   Weight* weights = static_cast<Weight*>(tile.weights) + row * tile.stride;
   const Vec scale = hn::Set(d, tile.scale_log2e);
   const Vec references = hn::Set(d, reference);
-  const Vec sums = Reduce(tile.first_column, tile.columns, hn::Zero(d), SumOf(), [&](std::int64_t c) HWY_ATTR {
+  const auto weight_of = [&](auto some_visible, std::int64_t c) HWY_ATTR {
     Vec w = Exp2(d, hn::MulSub(hn::LoadU(d, scores + c), scale, references));
-    if constexpr (!Visible::kAll) w = hn::IfThenElseZero(visible(d, c), w);
+    if constexpr (!some_visible.kAll) w = hn::IfThenElseZero(some_visible(d, c), w);
     StoreConverted(d, w, weights + c);
     return w;
-  });
-  return hn::ReduceSum(d, sums);
+  };
+  return hn::ReduceSum(d, Reduce(tile.first_column, tile.columns, visible, hn::Zero(d), SumOf(), weight_of));
 }
 
 // use(visible), with what is visible of a row.
