@@ -190,8 +190,7 @@ void Execution::AttendToTile(const GroupTile& tile, Range keys, const std::byte*
   const auto* weights = static_cast<const std::byte*>(WeightsOperand(scratch));
   const auto weight_size_bytes = static_cast<std::int64_t>(ElementSizeBytes(plan().operand_type));
   products.AddSums(tile.rows(), weights + columns.begin * weight_size_bytes,
-                   {.panels = packed_values, .panel_keys = padded_keys, .first_key = columns.begin},
-                   scratch.sums());
+                   {.panels = packed_values, .panel_keys = padded_keys, .first_key = columns.begin}, scratch.sums());
 }
 
 bool Execution::SumsAreFinite(const GroupTile& tile, Scratch& scratch) const {
@@ -294,12 +293,6 @@ bool Execution::IsEmpty(const QueryTile& head, std::int64_t row, const Scratch& 
 }
 
 void Execution::FinishTile(const GroupTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const {
-  // Of rows without a visible key the sums are 0.
-  std::array<float, kQueryTileRows> divisors;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(tile.rows()); ++i) {
-    divisors[i] = scratch.seen[i] != 0 ? scratch.sum[i] * scratch.weights_factor : 1;
-  }
-  kernels::DivideRows(scratch.sums(), tile.rows(), plan().padded_value_head_size, divisors.data());
   AddNonFiniteValues(tile, packed, scratch);
   if (tensors_.weights != nullptr) FinishWeights(tile, scratch);
   for (std::int64_t h = 0; h < tile.heads; ++h) FinishHead(tile.Head(h), packed, scratch, result);
@@ -383,18 +376,22 @@ void Execution::FillOtherWeights(const QueryTile& head, const Scratch& scratch) 
 }
 
 void Execution::StoreOutput(const QueryTile& head, Scratch& scratch) const {
-  const auto output_row = [&](std::int64_t row) {
-    const std::int64_t element = ElementOf(problem_.output_strides, head.batch_entry, head.query_head,
-                                           head.sequence.first_row + head.rows.begin + row);
-    return static_cast<std::byte*>(tensors_.output) +
-           element * static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type));
-  };
-  const std::int64_t size = problem_.value_head_size;
-  const bool are_dense = problem_.output_strides.row == size && plan().padded_value_head_size == size;
-  const std::int64_t rows_at_once = are_dense ? head.rows.size() : 1;
-  for (std::int64_t row = 0; row < head.rows.size(); row += rows_at_once) {
-    kernels::FromFloat32(SumsRow(head, row, scratch), rows_at_once * size, problem_.element_type, output_row(row));
+  std::array<float, kQueryTileRows> divisors;
+  for (std::int64_t row = 0; row < head.rows.size(); ++row) {
+    const auto i = static_cast<std::size_t>(head.first + row);
+    // Of rows without a visible key the sums are the output.
+    divisors[static_cast<std::size_t>(row)] = scratch.seen[i] != 0 ? scratch.sum[i] * scratch.weights_factor : 1;
   }
+  const auto element_size_bytes = static_cast<std::int64_t>(ElementSizeBytes(problem_.element_type));
+  const std::int64_t first_element =
+      ElementOf(problem_.output_strides, head.batch_entry, head.query_head, head.sequence.first_row + head.rows.begin);
+  kernels::DivideRows({.numbers = SumsRow(head, 0, scratch),
+                       .rows = head.rows.size(),
+                       .columns = problem_.value_head_size,
+                       .stride = plan().padded_value_head_size},
+                      divisors.data(), problem_.element_type,
+                      static_cast<std::byte*>(tensors_.output) + first_element * element_size_bytes,
+                      problem_.output_strides.row * element_size_bytes);
 }
 
 void Execution::FinishLogSumExp(const QueryTile& head, std::int64_t row, Scratch& scratch) const {

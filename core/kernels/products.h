@@ -37,7 +37,8 @@ struct ProductShape {
   bool operator==(const ProductShape&) const = default;
   template <typename H>
   friend H AbslHashValue(H state, const ProductShape& s) {
-    return H::combine(std::move(state), s.rows, s.columns, s.inner, s.a_stride, s.panel_columns, s.c_stride, s.accumulate);
+    return H::combine(std::move(state), s.rows, s.columns, s.inner, s.a_stride, s.panel_columns, s.c_stride,
+                      s.accumulate);
   }
 };
 

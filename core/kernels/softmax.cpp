@@ -285,16 +285,6 @@ void ScaleRowsImpl(float* matrix, std::int64_t rows, std::int64_t columns, const
   }
 }
 
-void DivideRowsImpl(float* matrix, std::int64_t rows, std::int64_t columns, const float* divisors) {
-  const F32 d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const Vec divisor = hn::Set(d, divisors[r]);
-    float* row = matrix + r * columns;
-    for (std::int64_t c = 0; c < columns; c += lanes) hn::StoreU(hn::Div(hn::LoadU(d, row + c), divisor), d, row + c);
-  }
-}
-
 // to[i] = change(from[i]), converting. The last elements go through whole vectors as well, in memory of our own.
 template <typename From, typename To, typename Change>
 HWY_INLINE void ForEach(const From* from, std::int64_t count, To* to, Change change) {
@@ -326,6 +316,17 @@ struct MultiplyBy {
 
 void DivideRowImpl(const float* from, std::int64_t columns, float divisor, float* to) {
   ForEach(from, columns, to, DivideBy{divisor});
+}
+
+void DivideRowsImpl(const FloatMatrix& matrix, const float* divisors, ElementType type, void* to,
+                    std::int64_t to_stride_bytes) {
+  WithElementOf(type, [&](auto element) HWY_ATTR {
+    for (std::int64_t r = 0; r < matrix.rows; ++r) {
+      ForEach(matrix.numbers + r * matrix.stride, matrix.columns,
+              reinterpret_cast<decltype(element)*>(static_cast<std::byte*>(to) + r * to_stride_bytes),
+              DivideBy{divisors[r]});
+    }
+  });
 }
 
 void ScaleImpl(ElementType type, void* values, std::int64_t count, float factor) {
@@ -397,8 +398,9 @@ void ScaleRows(float* matrix, std::int64_t rows, std::int64_t columns, const flo
   HWY_DYNAMIC_DISPATCH(ScaleRowsImpl)(matrix, rows, columns, factor);
 }
 
-void DivideRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* divisors) {
-  HWY_DYNAMIC_DISPATCH(DivideRowsImpl)(matrix, rows, columns, divisors);
+void DivideRows(const FloatMatrix& matrix, const float* divisors, ElementType type, void* to,
+                std::int64_t to_stride_bytes) {
+  HWY_DYNAMIC_DISPATCH(DivideRowsImpl)(matrix, divisors, type, to, to_stride_bytes);
 }
 
 void DivideRow(const float* from, std::int64_t columns, float divisor, float* to) {

@@ -51,8 +51,16 @@ void UpdateSoftmax(const SoftmaxTile& tile);
 // row[c] *= factor[r] for a dense rows × columns matrix; columns is a multiple of 16.
 void ScaleRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* factor);
 
-// row[c] /= divisors[r], as above.
-void DivideRows(float* matrix, std::int64_t rows, std::int64_t columns, const float* divisors);
+struct FloatMatrix {
+  const float* numbers = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t stride = 0;  // from a row to the next
+};
+
+// to[r][c] = matrix[r][c] / divisors[r], as `type`, in rows that begin `to_stride_bytes` after each other.
+void DivideRows(const FloatMatrix& matrix, const float* divisors, ElementType type, void* to,
+                std::int64_t to_stride_bytes);
 
 // to[c] = from[c] / divisor.
 void DivideRow(const float* from, std::int64_t columns, float divisor, float* to);

@@ -29,10 +29,13 @@ class Tile {
  public:
   Tile(Products& products, std::int64_t rows, std::int64_t head_size)
       : rows_(rows),
-        products_(
-            products,
-            {.keys = kKeyTileKeys, .last_panel_columns = core::kernels::kPanelColumns, .head_size = head_size, .value_head_size = head_size, .scores_stride = kKeyTileKeys},
-            std::array{rows}),
+        products_(products,
+                  {.keys = kKeyTileKeys,
+                   .last_panel_columns = core::kernels::kPanelColumns,
+                   .head_size = head_size,
+                   .value_head_size = head_size,
+                   .scores_stride = kKeyTileKeys},
+                  std::array{rows}),
         query_(RandomElements(products.operand_type(), kQueryTileRows * head_size)),
         keys_(RandomElements(products.operand_type(), kKeyTileKeys * head_size)),
         weights_(RandomElements(products.operand_type(), kQueryTileRows * kKeyTileKeys)),

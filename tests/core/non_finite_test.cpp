@@ -20,7 +20,7 @@ using core::ElementType;
 const double kNan = std::nan("");
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kHeadSize = 24;
-constexpr std::int64_t kRows = 70;   // two query tiles
+constexpr std::int64_t kRows = 70;    // two query tiles
 constexpr std::int64_t kKeys = 1042;  // three key tiles
 
 class NonFiniteTest : public ::testing::TestWithParam<ElementType> {

@@ -24,9 +24,7 @@ bool Chance(double probability, Random& random) { return std::bernoulli_distribu
 std::int64_t QueryRows(Random& random) {
   return Chance(0.15, random) ? Between(100, 300, random) : Between(1, 90, random);
 }
-std::int64_t Keys(Random& random) {
-  return Chance(0.15, random) ? Between(300, 1100, random) : Between(1, 90, random);
-}
+std::int64_t Keys(Random& random) { return Chance(0.15, random) ? Between(300, 1100, random) : Between(1, 90, random); }
 
 // Half of all dimensions are those of the weights, the others 1; leading ones may be left out.
 core::Shape MaskShape(const Sizes& sizes, int rank, Random& random) {

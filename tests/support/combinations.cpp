@@ -23,9 +23,7 @@ bool Third(Random& random) { return Chance(1.0 / 3, random); }
 std::int64_t QueryRows(Random& random) {
   return Chance(0.25, random) ? Between(100, 300, random) : Between(1, 90, random);
 }
-std::int64_t Keys(Random& random) {
-  return Chance(0.25, random) ? Between(300, 1100, random) : Between(1, 90, random);
-}
+std::int64_t Keys(Random& random) { return Chance(0.25, random) ? Between(300, 1100, random) : Between(1, 90, random); }
 
 std::vector<std::int64_t> Numbers(std::int64_t count, std::int64_t least, std::int64_t largest, Random& random) {
   std::vector<std::int64_t> numbers(static_cast<std::size_t>(count));

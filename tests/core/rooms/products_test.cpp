@@ -135,12 +135,11 @@ TEST_F(ProductsTest, OfTheFirstColumnsOfAPanel) {
     Panel panel(inner, kPanelColumns, products.operand_type());
     const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
     products.MakeKeyPacker(inner, kPanelColumns)->Run(keys.bytes().data(), inner * size_bytes, panel.data());
-    const std::vector<float> whole =
-        Multiply(products, query, rows, inner, kPanelColumns, panel.data(), kPanelColumns);
+    const std::vector<float> whole = Multiply(products, query, rows, inner, kPanelColumns, panel.data(), kPanelColumns);
     const std::vector<float> part = Multiply(products, query, rows, inner, columns, panel.data(), kPanelColumns);
     for (std::int64_t i = 0; i < rows; ++i) {
-      EXPECT_TRUE(std::equal(part.begin() + i * columns, part.begin() + (i + 1) * columns,
-                             whole.begin() + i * kPanelColumns));
+      EXPECT_TRUE(
+          std::equal(part.begin() + i * columns, part.begin() + (i + 1) * columns, whole.begin() + i * kPanelColumns));
     }
   });
 }
