@@ -142,7 +142,8 @@ std::int64_t Execution::CountHeadsThatSee(const GroupTile& tile, Range keys, Scr
   return count;
 }
 
-Range Execution::KeyTilesInSight(const GroupTile& tile, const Scratch& scratch) {
+Range Execution::KeyTilesInSight(const GroupTile& tile, const Scratch& scratch) const {
+  if (!MayHideKeys(problem_)) return {.begin = 0, .end = TilesOf(tile.first_head.sequence).key_tiles};
   Range seen{.begin = tile.first_head.sequence.keys, .end = 0};
   for (std::int64_t place = 0; place < tile.rows(); ++place) {
     const Range keys = scratch.row_keys[static_cast<std::size_t>(place)];
@@ -186,11 +187,14 @@ void Execution::AttendToTile(const GroupTile& tile, Range keys, const std::byte*
   if (tensors_.weights != nullptr) KeepScores(tile, keys, scratch);
   UpdateSoftmax(tile, scratch);
   if (scratch.weights_factor != 1) ScaleWeights(tile, scratch);
-  kernels::ScaleRows(scratch.sums(), tile.rows(), plan().padded_value_head_size, scratch.factor.data());
+  if (scratch.has_sums) {
+    kernels::ScaleRows(scratch.sums(), tile.rows(), plan().padded_value_head_size, scratch.factor.data());
+  }
   const auto* weights = static_cast<const std::byte*>(WeightsOperand(scratch));
   const auto weight_size_bytes = static_cast<std::int64_t>(ElementSizeBytes(plan().operand_type));
   products.AddSums(tile.rows(), weights + columns.begin * weight_size_bytes,
                    {.panels = packed_values, .panel_keys = padded_keys, .first_key = columns.begin}, scratch.sums());
+  scratch.has_sums = true;
 }
 
 bool Execution::SumsAreFinite(const GroupTile& tile, Scratch& scratch) const {
@@ -213,6 +217,7 @@ void Execution::StartTile(const GroupTile& tile, Scratch& scratch) const {
   }
   std::fill_n(scratch.seen.begin(), tile.rows(), std::uint8_t{0});
   std::fill_n(scratch.sums(), tile.rows() * plan().padded_value_head_size, 0.0F);
+  scratch.has_sums = false;
 }
 
 void Execution::ChangeTileScores(const GroupTile& tile, Range keys, Scratch& scratch) const {
@@ -299,17 +304,26 @@ void Execution::FinishTile(const GroupTile& tile, const PackedKv& packed, Scratc
 }
 
 void Execution::FinishHead(const QueryTile& head, const PackedKv& packed, Scratch& scratch, TileResult& result) const {
-  for (std::int64_t row = 0; row < head.rows.size(); ++row) {
-    if (IsEmpty(head, row, scratch)) {
-      ++result.empty_rows;
-      if (problem_.empty_row == EmptyRow::kMeanOfAllValues) {
-        std::copy(packed.value_mean.begin(), packed.value_mean.end(), SumsRow(head, row, scratch));
-      }
-    }
-    if (tensors_.log_sum_exp != nullptr) FinishLogSumExp(head, row, scratch);
-    if (row_states_ != nullptr) FinishState(head, row, scratch);
+  const auto seen = scratch.seen.begin() + head.first;
+  if (std::find(seen, seen + head.rows.size(), 0) != seen + head.rows.size()) {
+    FinishEmptyRows(head, packed, scratch, result);
   }
+  for (std::int64_t row = 0; tensors_.log_sum_exp != nullptr && row < head.rows.size(); ++row) {
+    FinishLogSumExp(head, row, scratch);
+  }
+  for (std::int64_t row = 0; row_states_ != nullptr && row < head.rows.size(); ++row) FinishState(head, row, scratch);
   StoreOutput(head, scratch);
+}
+
+void Execution::FinishEmptyRows(const QueryTile& head, const PackedKv& packed, Scratch& scratch,
+                                TileResult& result) const {
+  for (std::int64_t row = 0; row < head.rows.size(); ++row) {
+    if (!IsEmpty(head, row, scratch)) continue;
+    ++result.empty_rows;
+    if (problem_.empty_row == EmptyRow::kMeanOfAllValues) {
+      std::copy(packed.value_mean.begin(), packed.value_mean.end(), SumsRow(head, row, scratch));
+    }
+  }
 }
 
 void Execution::AddNonFiniteValues(const GroupTile& tile, const PackedKv& packed, Scratch& scratch) const {

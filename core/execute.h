@@ -84,7 +84,7 @@ class Execution {
   bool AttendToKeys(const GroupTile& tile, const PackedKv& packed, Load load, absl::FunctionRef<bool()> give_up,
                     Scratch& scratch, TileResult& result) const;
   // The others are hidden by the masks in closed form from all rows of the tile.
-  static Range KeyTilesInSight(const GroupTile& tile, const Scratch& scratch);
+  Range KeyTilesInSight(const GroupTile& tile, const Scratch& scratch) const;
   // How many heads have a row that sees a key of the tile. The scratch then has what is visible in it.
   std::int64_t CountHeadsThatSee(const GroupTile& tile, Range keys, Scratch& scratch) const;
   void AttendToTile(const GroupTile& tile, Range keys, const std::byte* packed_keys, const std::byte* packed_values,
@@ -98,6 +98,7 @@ class Execution {
 
   void FinishTile(const GroupTile& tile, const PackedKv& packed, Scratch& scratch, TileResult& result) const;
   void FinishHead(const QueryTile& head, const PackedKv& packed, Scratch& scratch, TileResult& result) const;
+  void FinishEmptyRows(const QueryTile& head, const PackedKv& packed, Scratch& scratch, TileResult& result) const;
   void AddNonFiniteValues(const GroupTile& tile, const PackedKv& packed, Scratch& scratch) const;
   void FinishWeights(const GroupTile& tile, Scratch& scratch) const;
   void FinishWeightsOfHead(const QueryTile& head, Range keys, bool is_hidden, Scratch& scratch) const;

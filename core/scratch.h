@@ -47,6 +47,9 @@ class Scratch {
   // Which of its columns are computed.
   Range columns;
 
+  // Whether a key tile's weighted values are in the sums; until then they are 0.
+  bool has_sums = false;
+
   // A power of two that weights are multiplied with before their product, so that the tile's sums do not overflow.
   float weights_factor = 1;
 
