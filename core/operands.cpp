@@ -4,7 +4,6 @@
 #include <bitset>
 #include <cassert>
 #include <cstring>
-#include <set>
 #include <utility>
 
 #include "core/tiles.h"
@@ -16,7 +15,6 @@ namespace {
 struct KeySizes {
   std::int64_t keys = 0;
   std::int64_t last_panel_columns = 0;
-  auto operator<=>(const KeySizes&) const = default;
 };
 
 // The columns, which begin with a panel, of a key tile of `padded_keys`.
@@ -25,6 +23,30 @@ KeySizes SizesOf(Range columns, std::int64_t padded_keys) {
           .last_panel_columns =
               kernels::TileProducts::PanelColumns(padded_keys, (columns.end - 1) / kernels::kPanelColumns)};
 }
+
+// All are multiples of kPaddedElements. A set takes the lengths of each entry of a batch, which must not cost more than
+// small entries themselves.
+class KeySizesSet {
+ public:
+  void Insert(const KeySizes& sizes) {
+    const std::int64_t index = (sizes.keys / kernels::kPaddedElements - 1) * kPanelSizes +
+                               sizes.last_panel_columns / kernels::kPaddedElements - 1;
+    has_.set(static_cast<std::size_t>(index));
+  }
+  std::vector<KeySizes> All() const {
+    std::vector<KeySizes> all;
+    for (std::int64_t index = 0; index < static_cast<std::int64_t>(has_.size()); ++index) {
+      if (!has_.test(static_cast<std::size_t>(index))) continue;
+      all.push_back({.keys = (index / kPanelSizes + 1) * kernels::kPaddedElements,
+                     .last_panel_columns = (index % kPanelSizes + 1) * kernels::kPaddedElements});
+    }
+    return all;
+  }
+
+ private:
+  static constexpr std::int64_t kPanelSizes = kernels::kPanelColumns / kernels::kPaddedElements;
+  std::bitset<kKeyTileKeys / kernels::kPaddedElements * kPanelSizes> has_;
+};
 
 // What the tiles of a problem need products for.
 struct TileShapes {
@@ -41,19 +63,19 @@ void AddRows(const Plan& plan, const Sequence& sequence, std::bitset<kQueryTileR
 }
 
 // What a key tile of which the keys from `end` on are hidden may be cut to; see VisiblePanels.
-void AddParts(std::int64_t end, std::int64_t padded_keys, std::set<KeySizes>& parts) {
+void AddParts(std::int64_t end, std::int64_t padded_keys, KeySizesSet& parts) {
   for (std::int64_t begin = 0; begin < end; begin += kernels::kPanelColumns) {
-    parts.insert(SizesOf({begin, end}, padded_keys));
-    parts.insert(SizesOf({0, std::min(end, begin + kernels::kPanelColumns)}, padded_keys));
+    parts.Insert(SizesOf({begin, end}, padded_keys));
+    parts.Insert(SizesOf({0, std::min(end, begin + kernels::kPanelColumns)}, padded_keys));
   }
 }
 
-void AddKeys(const Problem& problem, const Plan& plan, const Sequence& sequence, std::set<KeySizes>& sizes) {
+void AddKeys(const Problem& problem, const Plan& plan, const Sequence& sequence, KeySizesSet& sizes) {
   const SequenceTiles tiles = TilesOf(sequence);
   for (const std::int64_t tile : {std::int64_t{0}, tiles.key_tiles - 1, tiles.packed_key_tiles - 1}) {
     const Range keys = KeyTileKeys(tile, sequence.keys);
     const std::int64_t padded = plan.PaddedKeys(keys);
-    sizes.insert(SizesOf({0, padded}, padded));
+    sizes.Insert(SizesOf({0, padded}, padded));
     if (!MayHideKeys(problem)) continue;
     if (sequence.key_length > keys.begin) {
       AddParts(plan.PaddedKeysBefore(sequence.key_length, keys), padded, sizes);
@@ -63,7 +85,7 @@ void AddKeys(const Problem& problem, const Plan& plan, const Sequence& sequence,
 
 TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
   std::bitset<kQueryTileRows + 1> rows;
-  std::set<KeySizes> keys;
+  KeySizesSet keys;
   std::int64_t most_rows = 0;
   const bool are_alike = !problem.is_ragged() && problem.key_lengths.empty();
   const std::int64_t entries = are_alike ? 1 : problem.batch;
@@ -76,7 +98,7 @@ TileShapes ShapesOf(const Problem& problem, const Plan& plan) {
     }
     if (tiles.key_tiles > 0) AddKeys(problem, plan, sequence, keys);
   }
-  TileShapes shapes{.query_rows = {}, .keys = {keys.begin(), keys.end()}};
+  TileShapes shapes{.query_rows = {}, .keys = keys.All()};
   for (std::size_t count = 1; count < rows.size(); ++count) {
     // Summaries take as many rows together as are chosen.
     const bool is_chosen = HasSummaries(problem.summaries) && static_cast<std::int64_t>(count) <= most_rows;
