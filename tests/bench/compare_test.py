@@ -40,6 +40,16 @@ class CompareTest(unittest.TestCase):
     def test_peers_do_not_count(self):
         self.assertEqual(self.compare([result(0.8, who="torch")], [result(0.1, who="torch")]).returncode, 0)
 
+    def test_calls_are_compared_by_way_and_transport(self):
+
+        def call(share, transport):
+            return {**result(share, who="call"), "kind": "calls", "transport": transport}
+
+        done = self.compare([call(0.8, "loopback"), call(0.8, "unix")], [call(0.8, "loopback"), call(0.4, "unix")])
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("call, loopback: 1.250 ms -> 1.250 ms, share of the limit x 1.00\n", done.stdout)
+        self.assertIn("call, unix: 1.250 ms -> 2.500 ms, share of the limit x 0.50  SLOWER", done.stdout)
+
     def test_a_row_that_is_gone_is_told(self):
         self.assertIn("not in", self.compare([result(0.8)], []).stdout)
 
