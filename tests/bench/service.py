@@ -65,9 +65,9 @@ def main():
         ours, neighbour = (stack.enter_context(Asker(options.bench)) for _ in range(2))
         flight = stack.enter_context(Asker(sys.executable, str(HERE / "flight_client.py"))) if servers.flight else None
         results = service_measure.measure_all(servers, Askers(ours, neighbour, flight), options.seconds)
-    service_report.add_limit_shares(results, cpus)
     print(service_report.tables(results, cpus))
     if options.json:
+        service_report.add_limit_shares(results, cpus)
         pathlib.Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 

@@ -11,6 +11,10 @@ TILES_TO_WAIT = 3
 # What the system counts of a process comes and goes by some pages of its allocator.
 NOISE_OF_MEMORY_MIB = 1
 
+TRANSPORTS = ("loopback", "unix")
+# Who asks as attnd's client does, each for one of its ways.
+ECHO_OF = {"call": "echo", "stream": "echo stream"}
+
 
 def select(results, **key):
     """row → who → result, of those that have these values."""
@@ -21,15 +25,24 @@ def select(results, **key):
     return found
 
 
+def call_share(found, way):
+    """The time of the echo and the core, of that of a call."""
+    return (found[ECHO_OF[way]]["milliseconds"] + found["here"]["milliseconds"]) / found[way]["milliseconds"]
+
+
+def pipeline_share(found, cpus):
+    """The rate of answers, of that which the echo and the core allow."""
+    return found["stream"]["calls_per_second"] / pipeline_bound(found, cpus)
+
+
 def add_limit_shares(results, cpus):
-    """What compare goes by, as "limit_share": of a call, its echo's and the core's time; of a pipeline, the rate that they allow."""
-    for transport in ("loopback", "unix"):
+    """What compare goes by, as "limit_share"."""
+    for transport in TRANSPORTS:
         for found in select(results, kind="calls", transport=transport).values():
-            for way, echo in (("call", "echo"), ("stream", "echo stream")):
-                least = found[echo]["milliseconds"] + found["here"]["milliseconds"]
-                found[way]["limit_share"] = least / found[way]["milliseconds"]
+            for way in ECHO_OF:
+                found[way]["limit_share"] = call_share(found, way)
     for found in select(results, kind="pipeline").values():
-        found["stream"]["limit_share"] = found["stream"]["calls_per_second"] / pipeline_bound(found, cpus)
+        found["stream"]["limit_share"] = pipeline_share(found, cpus)
 
 
 def table(head, lines):
@@ -115,10 +128,10 @@ def goal(what, text, reached, is_met):
 
 def call_goals(results):
     lines = []
-    for transport in ("loopback", "unix"):
+    for transport in TRANSPORTS:
         for row, found in select(results, kind="calls", transport=transport).items():
-            for way, echo in (("call", "echo"), ("stream", "echo stream")):
-                ratio = 1 / found[way]["limit_share"]
+            for way, echo in ECHO_OF.items():
+                ratio = 1 / call_share(found, way)
                 lines.append(goal(f"{row}, {way}, {transport}", f"at most {LARGEST_CALL_RATIO} of the echo and the core",
                                   f"{ratio:.2f}", ratio <= LARGEST_CALL_RATIO))
                 if "100 bytes" in row:
@@ -128,10 +141,10 @@ def call_goals(results):
     return lines
 
 
-def pipeline_goals(results):
+def pipeline_goals(results, cpus):
     lines = []
     for row, found in select(results, kind="pipeline").items():
-        share = found["stream"]["limit_share"]
+        share = pipeline_share(found, cpus)
         lines.append(goal(f"{row}, pipelined", f"{LEAST_PIPELINE_SHARE} of CPUs / (CPU time of the echo and the core)", f"{share:.2f}",
                           share >= LEAST_PIPELINE_SHARE))
     return lines
@@ -140,13 +153,13 @@ def pipeline_goals(results):
 def flight_goals(results):
     """What attnd computes meanwhile is taken off a call, and hides itself in a pipeline."""
     lines = []
-    for transport in ("loopback", "unix"):
+    for transport in TRANSPORTS:
         for row, found in select(results, kind="calls", transport=transport).items():
             if "flight" not in found or "MB" not in row:
                 continue
             size_bytes = found["here"]["request_bytes"] + found["here"]["answer_bytes"]
             theirs = size_bytes / found["flight"]["milliseconds"] / 1e6
-            for way in ("call", "stream"):
+            for way in ECHO_OF:
                 ours = size_bytes / (found[way]["milliseconds"] - found["here"]["milliseconds"]) / 1e6
                 lines.append(goal(f"{row}, {way}, {transport}", f"Flight's {theirs:.2f} GB/s, computing taken off", f"{ours:.2f} GB/s",
                                   ours >= theirs))
@@ -187,14 +200,14 @@ def growth_goals(results):
     return lines
 
 
-def goals(results):
-    return (call_goals(results) + flight_goals(results) + pipeline_goals(results) + torch_goals(results) +
+def goals(results, cpus):
+    return (call_goals(results) + flight_goals(results) + pipeline_goals(results, cpus) + torch_goals(results) +
             fairness_goals(results) + growth_goals(results))
 
 
 def tables(results, cpus):
     parts = []
-    for transport in ("loopback", "unix"):
+    for transport in TRANSPORTS:
         parts += [f"ms, one caller, one worker, {transport}:", calls_table(results, transport)]
     parts += ["Answers a second, 8 callers, one worker:", rates_table(results),
               "One caller, one worker:", lengths_table(results),
@@ -202,5 +215,5 @@ def tables(results, cpus):
               f"Answers a second, 8 callers, {cpus} workers, and a server in Python with PyTorch:", torch_table(results),
               f"A tiny request beside {cpus} workers that are busy with huge ones:", fairness_table(results),
               "Memory:", growth_table(results),
-              "Goals:", table(["what", "goal", "reached", ""], goals(results))]
+              "Goals:", table(["what", "goal", "reached", ""], goals(results, cpus))]
     return "\n\n".join(parts)
