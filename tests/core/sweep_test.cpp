@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 
+#include "tests/support/draws.h"
 #include "tests/support/engine_call.h"
 #include "tests/support/error_bound.h"
 #include "tests/support/seed.h"
@@ -13,18 +14,6 @@ namespace attnd::test {
 namespace {
 
 using core::ElementType;
-
-std::int64_t Between(std::int64_t least, std::int64_t largest, Random& random) {
-  return std::uniform_int_distribution<std::int64_t>(least, largest)(random);
-}
-
-bool Chance(double probability, Random& random) { return std::bernoulli_distribution(probability)(random); }
-
-// Mostly small, now and then past several tiles of queries, and past one of keys.
-std::int64_t QueryRows(Random& random) {
-  return Chance(0.15, random) ? Between(100, 300, random) : Between(1, 90, random);
-}
-std::int64_t Keys(Random& random) { return Chance(0.15, random) ? Between(300, 1100, random) : Between(1, 90, random); }
 
 // Half of all dimensions are those of the weights, the others 1; leading ones may be left out.
 core::Shape MaskShape(const Sizes& sizes, int rank, Random& random) {
@@ -43,8 +32,8 @@ AttentionCase RandomCase(ElementType type, Random& random) {
   options.element_type = type;
   options.rank = static_cast<int>(Between(2, 4, random));
   Sizes& sizes = options.sizes;
-  sizes = {.query_rows = QueryRows(random),
-           .keys = Keys(random),
+  sizes = {.query_rows = QueryRows(0.15, random),
+           .keys = Keys(0.15, random),
            .head_size = Between(1, 96, random),
            .value_head_size = Between(1, 96, random)};
   if (options.rank > 2) sizes.batch = Between(1, 3, random);

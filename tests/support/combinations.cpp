@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "tests/support/draws.h"
 #include "tests/support/reference.h"
 
 namespace attnd::test {
@@ -11,19 +12,7 @@ namespace {
 
 using core::ElementType;
 
-std::int64_t Between(std::int64_t least, std::int64_t largest, Random& random) {
-  return std::uniform_int_distribution<std::int64_t>(least, largest)(random);
-}
-
-bool Chance(double probability, Random& random) { return std::bernoulli_distribution(probability)(random); }
-
 bool Third(Random& random) { return Chance(1.0 / 3, random); }
-
-// Mostly small, now and then past several tiles of queries, and past one of keys.
-std::int64_t QueryRows(Random& random) {
-  return Chance(0.25, random) ? Between(100, 300, random) : Between(1, 90, random);
-}
-std::int64_t Keys(Random& random) { return Chance(0.25, random) ? Between(300, 1100, random) : Between(1, 90, random); }
 
 std::vector<std::int64_t> Numbers(std::int64_t count, std::int64_t least, std::int64_t largest, Random& random) {
   std::vector<std::int64_t> numbers(static_cast<std::size_t>(count));
@@ -122,8 +111,8 @@ AttentionCase RandomCombination(core::ElementType type, bool ragged, Random& ran
   options.element_type = type;
   options.rank = static_cast<int>(Between(2, 4, random));
   Sizes& sizes = options.sizes;
-  sizes = {.query_rows = QueryRows(random),
-           .keys = Keys(random),
+  sizes = {.query_rows = QueryRows(0.25, random),
+           .keys = Keys(0.25, random),
            .head_size = Between(1, 96, random),
            // The error of a 16-bit result is held against that of a model: with few elements the model's may be small
            // by luck.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/draws.h"
 #include "tests/support/error_bound.h"
 #include "tests/support/summary_reference.h"
 
@@ -18,12 +19,6 @@ using core::ElementType;
 using core::HeadReduction;
 using core::MatrixStage;
 using core::Output;
-
-std::int64_t Between(std::int64_t least, std::int64_t largest, Random& random) {
-  return std::uniform_int_distribution<std::int64_t>(least, largest)(random);
-}
-
-bool Chance(double probability, Random& random) { return std::bernoulli_distribution(probability)(random); }
 
 std::vector<std::int64_t> Choose(std::int64_t count, double probability, Random& random) {
   std::vector<std::int64_t> chosen;

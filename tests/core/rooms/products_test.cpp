@@ -90,6 +90,15 @@ std::vector<float> Multiply(Products& products, const Matrix& a, std::int64_t ro
   return c;
 }
 
+// Rows of keys, [columns × inner], as a panel.
+Panel PackKeys(Products& products, const Matrix& keys, std::int64_t inner, std::int64_t columns) {
+  Panel panel(inner, columns, products.operand_type());
+  const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
+  products.MakeKeyPacker(inner, columns)->Run(keys.bytes().data(), inner * size_bytes, panel.data());
+  EXPECT_TRUE(panel.guards_are_intact());
+  return panel;
+}
+
 class ProductsTest : public ::testing::Test {
  protected:
   // Calls check(products, rows, inner, columns) for every implementation, class of rows and panel.
@@ -113,10 +122,7 @@ TEST_F(ProductsTest, OfPackedKeys) {
   ForEachShape([](Products& products, std::int64_t rows, std::int64_t inner, std::int64_t columns) {
     const Matrix query(rows, inner, products.operand_type());
     const Matrix keys(columns, inner, products.operand_type());
-    Panel panel(inner, columns, products.operand_type());
-    const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
-    products.MakeKeyPacker(inner, columns)->Run(keys.bytes().data(), inner * size_bytes, panel.data());
-    EXPECT_TRUE(panel.guards_are_intact());
+    Panel panel = PackKeys(products, keys, inner, columns);
     const std::vector<float> scores = Multiply(products, query, rows, inner, columns, panel.data(), columns);
     for (std::int64_t i = 0; i < rows; ++i) {
       for (std::int64_t j = 0; j < columns; ++j) {
@@ -132,9 +138,7 @@ TEST_F(ProductsTest, OfTheFirstColumnsOfAPanel) {
   ForEachShape([](Products& products, std::int64_t rows, std::int64_t inner, std::int64_t columns) {
     const Matrix query(rows, inner, products.operand_type());
     const Matrix keys(kPanelColumns, inner, products.operand_type());
-    Panel panel(inner, kPanelColumns, products.operand_type());
-    const auto size_bytes = static_cast<std::int64_t>(core::ElementSizeBytes(products.operand_type()));
-    products.MakeKeyPacker(inner, kPanelColumns)->Run(keys.bytes().data(), inner * size_bytes, panel.data());
+    Panel panel = PackKeys(products, keys, inner, kPanelColumns);
     const std::vector<float> whole = Multiply(products, query, rows, inner, kPanelColumns, panel.data(), kPanelColumns);
     const std::vector<float> part = Multiply(products, query, rows, inner, columns, panel.data(), kPanelColumns);
     for (std::int64_t i = 0; i < rows; ++i) {

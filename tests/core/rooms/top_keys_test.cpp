@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+#include "core/plan.h"
+
 namespace attnd::core {
 namespace {
 
@@ -18,14 +20,13 @@ struct Found {
   std::vector<float> weights;
 };
 
-// By tiles of 512 of which all is visible.
+// By tiles of which all is visible.
 Found Find(const std::vector<float>& weights, std::int64_t k) {
-  constexpr std::int64_t kTile = 512;
   std::vector<std::uint64_t> candidates(static_cast<std::size_t>(TopKeys::Candidates(k)));
   TopKeys top_keys;
   top_keys.Start(candidates.data(), k);
-  for (std::int64_t begin = 0; begin < std::ssize(weights); begin += kTile) {
-    const std::int64_t size = std::min(kTile, std::ssize(weights) - begin);
+  for (std::int64_t begin = 0; begin < std::ssize(weights); begin += kKeyTileKeys) {
+    const std::int64_t size = std::min(kKeyTileKeys, std::ssize(weights) - begin);
     top_keys.Offer(weights.data() + begin, begin, {.begin = 0, .end = size}, nullptr);
   }
   Found found{std::vector<std::int32_t>(static_cast<std::size_t>(k)), std::vector<float>(static_cast<std::size_t>(k))};
