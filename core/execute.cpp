@@ -308,10 +308,12 @@ void Execution::FinishHead(const QueryTile& head, const PackedKv& packed, Scratc
   if (std::find(seen, seen + head.rows.size(), 0) != seen + head.rows.size()) {
     FinishEmptyRows(head, packed, scratch, result);
   }
-  for (std::int64_t row = 0; tensors_.log_sum_exp != nullptr && row < head.rows.size(); ++row) {
-    FinishLogSumExp(head, row, scratch);
+  if (tensors_.log_sum_exp != nullptr) {
+    for (std::int64_t row = 0; row < head.rows.size(); ++row) FinishLogSumExp(head, row, scratch);
   }
-  for (std::int64_t row = 0; row_states_ != nullptr && row < head.rows.size(); ++row) FinishState(head, row, scratch);
+  if (row_states_ != nullptr) {
+    for (std::int64_t row = 0; row < head.rows.size(); ++row) FinishState(head, row, scratch);
+  }
   StoreOutput(head, scratch);
 }
 

@@ -76,8 +76,7 @@ void AddKeys(const Problem& problem, const Plan& plan, const Sequence& sequence,
     const Range keys = KeyTileKeys(tile, sequence.keys);
     const std::int64_t padded = plan.PaddedKeys(keys);
     sizes.Insert(SizesOf({0, padded}, padded));
-    if (!MayHideKeys(problem)) continue;
-    if (sequence.key_length > keys.begin) {
+    if (MayHideKeys(problem) && sequence.key_length > keys.begin) {
       AddParts(plan.PaddedKeysBefore(sequence.key_length, keys), padded, sizes);
     }
   }
